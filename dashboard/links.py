@@ -1,0 +1,124 @@
+"""Figures, sentences and small tables, drawn with what Streamlit has.
+
+Every figure is a link to its rows: a card is ``st.page_link`` over ``st.metric``. ``to`` is the key of a page
+(``navigation.PAGES``), ``params`` the address there; ``address(filters, at=tick, state="E")`` makes one that carries
+the filters and the moment on. A viewer who may not open the page sees the figure without the link.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import navigation
+from dashboard.filters import Filters
+from dashboard.words import literal, t
+
+TONES = {"late": "red", "soon": "orange", "rest": "gray"}
+
+
+def address(filters: Filters | None = None, *, at: object = None, **params: object) -> dict[str, str]:
+    """Query parameters of a link: the filters, then ``at`` (the tick the figure was read at), then the page's own; None
+    leaves a parameter out, so ``unit=None`` widens to all units."""
+    both = {**(filters.params if filters else {}), "at": at, **params}
+    return {name: str(value) for name, value in both.items() if value is not None}
+
+
+def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *, icon: str | None = ":material/chevron_right:",
+         help: str | None = None) -> None:
+    """A link to a page of the product, or its plain label where there is none the viewer may open. Markdown label."""
+    page = navigation.target(to) if to else None
+    if page:
+        st.page_link(page, label=label, icon=icon or "", icon_position="right", query_params=dict(params or {}), help=help or "")
+    else:
+        with st.container(horizontal=True, gap=None):
+            st.space(7)
+            st.markdown(label)
+
+
+def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone: str = "", delta: str | None = None,
+                down: bool | None = None, compared: str | None = None, trend: Sequence[float] = (), to: str | None = None,
+                params: Mapping[str, str] | None = None, help: str | None = None) -> None:
+    """A headline figure: 按时办结率 › 94.4% 389/412 ↓1.2个百分点 较上周, and its last weeks as a line.
+
+    tone: "late", "soon" or "". delta: without a sign ("3件"); down says which way the arrow points, None draws none.
+    trend: from ``charts.sparkline``; leave it out on a phone.
+    """
+    with st.container(border=True, gap=None, height="stretch"):
+        link(label, to, params)
+        with st.container(horizontal=True, gap=None, wrap=False):
+            st.space(7)
+            st.metric(label, _value(value, unit, note, tone), delta, label_visibility="collapsed", delta_color="off",
+                      delta_arrow="off" if down is None else "down" if down else "up",
+                      delta_description=compared if delta else None, chart_data=list(trend) or None, help=help)
+
+
+def todo_card(label: str, n: int, *, tone: str = "", to: str | None = None, params: Mapping[str, str] | None = None) -> None:
+    """One thing to do today and how many; coloured only if there are any."""
+    with st.container(border=True, gap=None, height="stretch"):
+        link(label, to, params)
+        with st.container(horizontal=True, gap=None, wrap=False):
+            st.space(7)
+            st.metric(label, _value(f"{n:,}", t("unit.case_mark"), "", tone if n else ""), label_visibility="collapsed")
+
+
+def cards(count: int):
+    """The grid for headline figures: ``with links.cards(4): …``; two a row on a phone."""
+    return st.grid(count, min_column_width=150)
+
+
+def todo_cards(count: int):
+    """The grid for to-do cards: one row on a screen, two a row on a phone."""
+    return st.grid(count, min_column_width=132, gap="xsmall")
+
+
+def heading(title: str, note: str = "") -> None:
+    """The page's h1 with its small print on the same line."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, anchor=False, width="content")
+        if note:
+            st.caption(note, width="content")
+
+
+def sentence(*lines: str) -> None:
+    """The finding, an h2 of one line or several (a setext heading: the only kind that keeps line breaks). Markdown."""
+    st.markdown("  \n".join(lines) + "\n---")
+
+
+def section(title: str, note: str = "") -> None:
+    """A section's h3; the note beside it in grey."""
+    st.subheader(f"{title} :gray[:small[{note}]]" if note else title, anchor=False)
+
+
+def ledger(items: Sequence[tuple[str, int]], gap: int) -> None:
+    """The ledger line; ``gap`` is by how many complaints it does not balance. items: (label, n) in the order of the sum."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if gap:
+            st.markdown(f":red-badge[:material/close: {t('review.unbalanced', n=abs(gap))}]", width="content")
+        else:
+            st.markdown(f":gray-badge[:material/check: {t('review.balanced')}]", width="content")
+        for label, n in items:
+            st.markdown(f"{label} **{n:,}**", width="content")
+
+
+def ranked_table(frame: pd.DataFrame, formats: Mapping[str, Callable[[object], str] | str] | None = None, *,
+                 names: Mapping[str, str] | None = None, alt: str | None = None, header: bool = True) -> None:
+    """A small table to read. Numbers stay numbers (right-aligned) and are written by ``formats``, which may give
+    Markdown; text without a format is shown exactly as it is. names: column -> heading."""
+    formats = dict(formats or {})
+    for column in frame.columns:
+        if column not in formats and not pd.api.types.is_numeric_dtype(frame[column]):
+            formats[column] = literal
+    names = dict(names or {})
+    shown = frame.rename(columns=names)
+    st.table(shown.style.format({names.get(column, column): how for column, how in formats.items()}, na_rep=t("unit.none")),
+             border="horizontal", hide_index=True, hide_header=not header, alt=alt)
+
+
+
+
+def _value(value: str, unit: str, note: str, tone: str) -> str:
+    shown = f":{TONES[tone]}[{value}]" if tone else value
+    if unit:
+        shown += f":small[ {unit}]"
+    return f"{shown} :small[:gray[{note}]]" if note else shown

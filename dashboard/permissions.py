@@ -1,0 +1,17 @@
+"""Who may do what on which page: one table (product.md §7). The database refuses the rest as well."""
+from queries.viewer import Role
+
+READS_COMPLAINTS = {Role.supervisor, Role.leader, Role.unit, Role.service, Role.department, Role.discipline, Role.regulator}
+PERMISSIONS: dict[str, set[Role]] = {
+    "review:read": READS_COMPLAINTS,
+    "overdue:read": READS_COMPLAINTS,
+    "complaints:read": READS_COMPLAINTS,
+    "data:read": {Role.supervisor, Role.leader, Role.admin, Role.auditor},
+    "urge": {Role.supervisor},
+    "reassign": {Role.supervisor},
+}
+
+
+def may(role: Role, permission: str) -> bool:
+    """Whether this role has the permission; KeyError for one that does not exist."""
+    return role in PERMISSIONS[permission]

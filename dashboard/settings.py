@@ -1,0 +1,87 @@
+"""Settings: the environment, read once, as one frozen value.
+
+`settings()` returns a `Settings`; a value that cannot be used raises `SettingsError`, which names the variable.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LANGUAGES = ("", "zh", "en")
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the message says which, and what would do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the environment decides."""
+
+    database_url: str | None  # DATABASE_URL, as psycopg2 wants it; None = the embedded server
+    data: Path                # DASHBOARD_DATA: where this installation keeps its files
+    port: int                 # DASHBOARD_PORT
+    address: str              # DASHBOARD_ADDRESS: what to listen on
+    zone: str                 # DASHBOARD_ZONE: the institution's time zone
+    pack: str                 # DASHBOARD_PACK: the sector's rules
+    language: str             # DASHBOARD_LANGUAGE: "zh", "en", or "" = from the browser
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    return Settings(
+        database_url=_database_url(_value("DATABASE_URL", "")),
+        data=Path(_value("DASHBOARD_DATA", str(REPOSITORY / ".data"))).expanduser().absolute(),
+        port=_port(_value("DASHBOARD_PORT", "8501")),
+        address=_matching("DASHBOARD_ADDRESS", "127.0.0.1", r"[\w.:%-]+", "an address or host name without spaces"),
+        zone=_zone(_value("DASHBOARD_ZONE", "Asia/Shanghai")),
+        pack=_matching("DASHBOARD_PACK", "bank", r"[a-z][a-z0-9_]*", "the name of a pack, such as bank"),
+        language=_language(_value("DASHBOARD_LANGUAGE", "")),
+    )
+
+
+def _value(name: str, default: str) -> str:
+    """An empty variable counts as not set: that is how compose files and CI spell "default"."""
+    return os.environ.get(name, "").strip() or default
+
+
+def _matching(name: str, default: str, pattern: str, wanted: str) -> str:
+    value = _value(name, default)
+    if not re.fullmatch(pattern, value):
+        raise SettingsError(f"{name} must be {wanted}, not {value!r}.")
+    return value
+
+
+def _database_url(value: str) -> str | None:
+    if not value:
+        return None
+    scheme, _, rest = value.partition("://")
+    # A bare postgresql:// would be read as psycopg 3. The value may hold a password: never repeat it.
+    if scheme not in ("postgres", "postgresql", "postgresql+psycopg2") or not rest:
+        raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/database.")
+    return f"postgresql+psycopg2://{rest}"
+
+
+def _port(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
+        raise SettingsError(f"DASHBOARD_PORT must be a number from 1 to 65535, not {value!r}.")
+    return int(value)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError):  # unknown, malformed, or a folder of the zone database
+        raise SettingsError(f"DASHBOARD_ZONE must be a time zone such as Asia/Shanghai, not {value!r}.") from None
+    return value
+
+
+def _language(value: str) -> str:
+    if value not in LANGUAGES:
+        raise SettingsError(f"DASHBOARD_LANGUAGE must be zh or en, or empty for the browser's language, not {value!r}.")
+    return value

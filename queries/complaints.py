@@ -1,0 +1,202 @@
+"""Complaints: the list behind any figure, one complaint whole, its timeline."""
+from datetime import datetime
+from functools import lru_cache
+
+import pandas as pd
+from sqlalchemy import Connection, TextClause, text
+
+from queries.figures import _where
+from queries.indicators import CATALOGUE, FACTS, STATES
+
+PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
+LIMIT = 1000
+
+# One row of a list (look.md §3) for the complaints in `picked`.
+_ROW = """
+    select p.complaint_id, c.complaint_no, p.total, p.counted, p.clock, p.state, p.days_late, p.days_used, p.days_open, p.due_at, p.received_at, p.ended_at,
+           p.provisional, c.version,
+           array_remove(array[case when c.major then 'major' end, case when c.media_level > 0 then 'media' end,
+                              case when c.channel_kind in ('regulator', 'central_bank') then 'regulator' end,
+                              case when d.complaint_id is not null then 'directive' end, case when c.repeat_of is not null then 'repeat' end,
+                              case when c.anonymous then 'anonymous' end], null) as marks,
+           c.customer_replied_at is null and not c.anonymous as lacks_customer,
+           c.source_unit_id is not null and c.office_replied_at is null as lacks_office,
+           mask_text(c.title) as title, c.category_id, c.channel_id, c.handler,
+           c.about_unit_id, p.unit_id, p.charged_unit_id, p.unit_id as responsible_id,
+           a.name as about, coalesce(a.short, a.name) as about_short, u.name as unit, coalesce(u.short, u.name) as unit_short, g.name as charged,
+           a.name_en as about_en, u.name_en as unit_en, g.name_en as charged_en,
+           case when h.sent_at is null then 'at_unit' when h.signed_at is null then 'to_sign' when r.at is not null then 'drafting' else 'investigating' end as stage,
+           greatest(0, today.ordinal - since.ordinal) as stage_days,
+           case when p.due_ord is not null and arrived.ordinal is not null then p.due_ord - arrived.ordinal end as days_left_on_arrival,
+           k.name as contact, k.phone as contact_phone,
+           urges.n as urges, urges.last_at as urged_at, urges.signed as urge_signed, urges.promised_on,
+           l.reason as delay_reason
+      from picked p
+      join complaint c on c.complaint_id = p.complaint_id
+      join unit a on a.unit_id = c.about_unit_id
+      join unit u on u.unit_id = p.unit_id
+      join unit g on g.unit_id = p.charged_unit_id
+      join calendar z on z.calendar_id = p.calendar_id
+      join workday today on today.calendar_id = z.calendar_id and today.day = (:as_of at time zone z.tz)::date
+      left join lateral (select h.sent_at, h.signed_at from hop h where h.complaint_id = p.complaint_id and h.sent_at <= :as_of order by h.hop_no desc limit 1) h on true
+      left join lateral (select r.at from reply r where r.complaint_id = p.complaint_id and r.at <= :as_of order by r.at desc limit 1) r on true
+      left join workday since on since.calendar_id = z.calendar_id
+             and since.day = (coalesce(r.at, h.signed_at, h.sent_at, p.valid_from) at time zone z.tz)::date
+      left join workday arrived on arrived.calendar_id = z.calendar_id and arrived.day = (p.valid_from at time zone z.tz)::date
+      left join unit_contact k on k.unit_id = p.unit_id and k.rank = 1
+      left join lateral (select count(*) as n, max(x.sent_at) as last_at, (array_agg(x.acknowledged_at <= :as_of order by x.sent_at desc))[1] as signed,
+                                (array_agg(x.promised_on order by x.sent_at desc))[1] as promised_on
+                           from urge x where x.complaint_id = p.complaint_id and x.sent_at <= :as_of) urges on true
+      left join lateral (select y.reason from delay y where y.complaint_id = p.complaint_id and y.reported_at <= :as_of order by y.delay_no desc limit 1) l on true
+      left join lateral (select v.complaint_id from directive v where v.complaint_id = p.complaint_id and v.at <= :as_of limit 1) d on true
+     order by p.place"""
+_ORDER = """(c.channel_kind in ('regulator', 'central_bank')) is true desc, c.media_level > 0 desc, c.major desc, c.repeat_of is not null desc,
+            s.days_late desc nulls last, s.due_at, s.complaint_id"""
+_SEARCH = """(cast(:search as text) is null or c.complaint_no ilike '%' || :search || '%' or mask_text(c.title) ilike '%' || :search || '%'
+              or exists (select from unit_contact k where k.unit_id = s.unit_id and k.rank = 1 and k.name ilike '%' || :search || '%'))"""
+_CELL = """(cast(:state as text) is null or s.state = cast(:state as "char"))
+       and (cast(:late_from as int) is null or s.days_late between cast(:late_from as int) and cast(:late_to as int))"""
+AGEING = ((0, 0), (1, 3), (4, 5), (6, 10), (11, 30), (31, 100_000))     # working days late; 5 is the step to 拟通报
+
+
+@lru_cache(maxsize=256)
+def _statement(code: str, part: str) -> TextClause:
+    i = CATALOGUE[code]
+    num = i.num or "true"
+    return text(f"""with picked as (
+        select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
+               s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, coalesce(({num}), false) as counted,
+               count(*) over () as total, row_number() over (order by {_ORDER}) as place
+          from {FACTS}
+         where {_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL} and {_SEARCH}
+         order by {_ORDER} limit :limit offset :offset)
+    {_ROW}""")
+
+
+_BY_ID = text(f"""with picked as (
+        select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
+               s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, true as counted,
+               cast(:total as bigint) as total, array_position(cast(:ids as bigint[]), s.complaint_id) as place
+          from state(:as_of) as s
+         where s.complaint_id = any (cast(:ids as bigint[])) and s.clock = 'r')
+    {_ROW}""")
+
+
+def listing(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, part: str = "den", unit: int | None = None,
+            category: int | None = None, channel: int | None = None, source: int | None = None, zone: str = "Asia/Shanghai",
+            state: str | None = None, ageing: int | None = None, search: str | None = None,
+            limit: int | None = LIMIT, offset: int = 0) -> pd.DataFrame:
+    """The complaints behind an indicator of the catalogue: exactly those that its count counts, marks first, then days late.
+
+    `part`: den (all; `counted` marks the numerator), num, rest. Column `total` = how many there are in all. Days are working days.
+    """
+    late = AGEING[ageing] if ageing is not None else (None, None)
+    params = dict(as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone, state=state,
+                  late_from=late[0], late_to=late[1], search=search or None, limit=limit, offset=offset)
+    return pd.read_sql(_statement(code, part), conn, params=params)
+
+
+def by_id(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
+    """The same rows for given complaints (the ledger's lines), in the given order; those that the viewer may not see are left out."""
+    frame = pd.read_sql(_BY_ID, conn, params={"ids": ids[:LIMIT], "total": len(ids), "as_of": as_of})
+    return frame.set_index("complaint_id", drop=False).loc[[i for i in ids[:LIMIT] if i in set(frame.complaint_id)]].reset_index(drop=True) if len(frame) else frame
+
+
+_WHOLE = text("""
+    select c.complaint_id, c.complaint_no, c.version, mask_text(c.title) as title, c.category_id, c.first_category_id, c.subcategory, c.channel_id, c.channel_kind,
+           c.received_at, c.registered_at, c.dispatched_at, c.customer_replied_at, c.office_replied_at, c.closed_at, c.filed_at, c.exclusion, c.handler, c.person,
+           c.amount, c.amount_demanded, c.major, c.major_reasons, c.anonymous, c.malicious, c.media_level, c.repeat_of, c.responsibility, c.outcome, c.marks,
+           c.source_due_at, c.source_verdict, c.source_unit_id, c.unit_id as unit_now, c.about_unit_id, c.accepting_unit_id,
+           coalesce(c.complexity, k.complexity) as complexity,
+           s.clock, s.state, s.first_state, s.days_late, s.days_used, s.days_open, s.target_at, s.due_at, s.due_from, s.first_due_at, s.provisional,
+           s.ended_at, s.excluded_at, s.charged_unit_id, s.unit_id, s.calendar_id, s.started_ord, s.due_ord,
+           a.name as about, u.name as unit, g.name as charged, q.name as source_unit, b.name as accepting,
+           a.name_en as about_en, u.name_en as unit_en, g.name_en as charged_en, q.name_en as source_unit_en, b.name_en as accepting_en, src.name as source
+      from complaint c
+      join category k on k.category_id = c.category_id
+      join state(:as_of) s on s.complaint_id = c.complaint_id and s.clock = 'r'
+      join source src on src.source_id = c.source_id
+      join unit a on a.unit_id = c.about_unit_id
+      join unit u on u.unit_id = s.unit_id
+      join unit g on g.unit_id = s.charged_unit_id
+      join unit b on b.unit_id = c.accepting_unit_id
+      left join unit q on q.unit_id = c.source_unit_id
+     where c.complaint_no = :number and (cast(:source as text) is null or src.name = :source)
+     order by c.complaint_id limit 1""")
+
+
+def whole(conn: Connection, number: str, *, as_of: datetime, source: str | None = None) -> pd.Series | None:
+    """One complaint by its number with the state of its reply clock, or None: outside the scope is the same as not there."""
+    frame = pd.read_sql(_WHOLE, conn, params={"number": number, "source": source, "as_of": as_of})
+    return None if frame.empty else frame.iloc[0]
+
+
+_CLOCKS = text("""
+    select s.clock, s.state, s.started_at, s.target_at, s.due_at, s.ended_at, s.days_late, s.days_used, s.provisional, s.due_from, u.name as unit, u.name_en as unit_en
+      from state(:as_of) s join unit u on u.unit_id = s.unit_id
+     where s.complaint_id = :id order by array_position(array['r','d','s','o','w','k']::"char"[], s.clock)""")
+_EVENTS = text("""
+    select e.at, e.event_id, e.code, e.clock, e.reason, e.params, u.name as unit_to, u.name_en as unit_to_en, f.name as unit_from, f.name_en as unit_from_en,
+           e.category_from, e.category_to, e.keeps_limit, e.due_to, who_is(e.user_id) as who, e.recorded_at
+      from event e
+      left join unit u on u.unit_id = e.unit_to
+      left join unit f on f.unit_id = e.unit_from
+     where e.complaint_id = :id and e.at <= :as_of
+     order by e.at desc, e.event_id desc""")
+_TEXTS = text("select mask_text(text) as text, mask_text(demand) as demand from complaint_text where complaint_id = :id")
+_REPLIES = text("select * from reply where complaint_id = :id and at <= :as_of order by reply_no desc limit 1")
+_PERSON = text("select name, phone from complainant_masked(:id)")
+_URGES = text("select *, who_is(user_id) as who from urge where complaint_id = :id and sent_at <= :as_of order by sent_at desc")
+_CONTACTS = text("""select rank, k.name, k.phone from unit_contact k where k.unit_id = :unit order by rank""")
+_HOLDERS = text("""
+    select u.name as unit, u.name_en as unit_en, min(s.valid_from) as from_at, sum(b.ordinal - a.ordinal)::int as days
+      from clock_span s
+      join unit u using (unit_id)
+      join calendar k using (calendar_id)
+      join workday a on a.calendar_id = k.calendar_id and a.day = (s.valid_from at time zone k.tz)::date
+      join workday b on b.calendar_id = k.calendar_id and b.day = (least(s.valid_to, greatest(s.ended_at, s.valid_from), :as_of) at time zone k.tz)::date
+     where s.complaint_id = :id and s.clock = 'r' and s.valid_from <= :as_of
+     group by u.unit_id, u.name, u.name_en order by 3""")
+
+
+def clocks(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
+    """Every clock of a complaint: clock, state, started_at, target_at, due_at, ended_at, days_late, days_used (working days), provisional, unit."""
+    return pd.read_sql(_CLOCKS, conn, params={"id": complaint_id, "as_of": as_of})
+
+
+def timeline(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
+    """What happened, latest first: at, code, reason, params, units, categories, who. Codes; the words come at display."""
+    return pd.read_sql(_EVENTS, conn, params={"id": complaint_id, "as_of": as_of})
+
+
+def texts(conn: Connection, complaint_id: int) -> pd.Series | None:
+    """Text and demand with identities masked; None where there is none or the role may not read it."""
+    frame = pd.read_sql(_TEXTS, conn, params={"id": complaint_id})
+    return None if frame.empty else frame.iloc[0]
+
+
+def person(conn: Connection, complaint_id: int) -> pd.Series | None:
+    """The complainant, masked: name, phone."""
+    frame = pd.read_sql(_PERSON, conn, params={"id": complaint_id})
+    return None if frame.empty else frame.iloc[0]
+
+
+def reply(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.Series | None:
+    """The latest written reply with its seven elements (bank rule, article 12), or None."""
+    frame = pd.read_sql(_REPLIES, conn, params={"id": complaint_id, "as_of": as_of})
+    return None if frame.empty else frame.iloc[0]
+
+
+def urges(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
+    """Urges of a complaint, latest first."""
+    return pd.read_sql(_URGES, conn, params={"id": complaint_id, "as_of": as_of})
+
+
+def contacts(conn: Connection, unit_id: int) -> pd.DataFrame:
+    """First and second contact and responsible leader of a unit (article 20): rank, name, phone."""
+    return pd.read_sql(_CONTACTS, conn, params={"unit": unit_id})
+
+
+def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
+    """Who had it and for how many working days: unit, from_at, days."""
+    return pd.read_sql(_HOLDERS, conn, params={"id": complaint_id, "as_of": as_of})

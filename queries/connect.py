@@ -1,0 +1,29 @@
+"""From settings to the application's logins: the embedded server where none is given, migrations, packs, passwords."""
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from queries import embedded, schema, setup
+
+DATABASE = "desk"
+
+
+def administrator(database_url: str | None, data: Path) -> str:
+    """The administrator's URL: DATABASE_URL, or database `desk` of the embedded server (started and created where needed)."""
+    if database_url:
+        return database_url
+    server = embedded.start(data)
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        if not conn.execute(text("select 1 from pg_database where datname = :d"), {"d": DATABASE}).scalar():
+            conn.execute(text(f"create database {DATABASE}"))
+    engine.dispose()
+    return make_url(server).set(database=DATABASE).render_as_string(hide_password=False)
+
+
+def application(database_url: str | None, data: Path, zone: str) -> dict[str, str]:
+    """{login: URL} for the running product; brings the schema up first. The administrator's URL is not used afterwards."""
+    url = administrator(database_url, data)
+    setup.setup(url, zone=zone)
+    return schema.login_urls(url, data)

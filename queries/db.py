@@ -1,0 +1,85 @@
+"""The only transactions. A connection belongs to a login, a transaction to a viewer; neither leaks into the next."""
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+from queries.viewer import Role, Viewer
+
+READ_TIMEOUT_MS = 15_000
+WRITE_TIMEOUT_MS = 4_000           # a supervisor is told within 5 s what came of an act
+
+
+class NotAllowed(Exception):
+    """The account is unknown or disabled."""
+
+
+@lru_cache(maxsize=16)
+def engine(url: str) -> Engine:
+    """A pool for one login; a broken or away server shows within 3 s as sqlalchemy.exc.OperationalError."""
+    made = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=3, pool_pre_ping=True, pool_reset_on_return=None,
+                         connect_args={"connect_timeout": 3, "options": "-c search_path=desk -c jit=off -c timezone=UTC"})
+
+    @event.listens_for(made, "reset")
+    def _clean(dbapi_connection, record, state):      # a session SET or a temporary table never reaches the next viewer
+        if state.terminate_only:
+            return
+        dbapi_connection.rollback()
+        dbapi_connection.autocommit = True
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute("discard all")
+        dbapi_connection.autocommit = False
+    return made
+
+
+@contextmanager
+def _transaction(urls: dict[str, str], viewer: Viewer, *, read_only: bool, timeout_ms: int) -> Iterator[Connection]:
+    with engine(urls[viewer.database_login]).connect() as conn, conn.begin():
+        if read_only:
+            conn.execute(text("set transaction read only"))
+        conn.execute(text(f"set local role {viewer.database_role}"))          # a StrEnum's value, never a person's
+        conn.execute(text("select set_config('app.user_id', :u, true), set_config('statement_timeout', :t, true)"),
+                     {"u": str(viewer.user_id), "t": str(timeout_ms)})
+        yield conn
+
+
+def reading(urls: dict[str, str], viewer: Viewer, *, timeout_ms: int = READ_TIMEOUT_MS):
+    """A READ ONLY transaction as this viewer: `with reading(urls, viewer) as conn`."""
+    return _transaction(urls, viewer, read_only=True, timeout_ms=timeout_ms)
+
+
+def writing(urls: dict[str, str], viewer: Viewer, *, timeout_ms: int = WRITE_TIMEOUT_MS):
+    """A transaction as this viewer that commits when the block ends and rolls back when it raises."""
+    return _transaction(urls, viewer, read_only=False, timeout_ms=timeout_ms)
+
+
+def tick(urls: dict[str, str], viewer: Viewer, *, covers: datetime | None = None) -> tuple[int, datetime]:
+    """(version, as_of): the moment of which all figures of this run speak, by the database's clock (UTC).
+
+    `covers`: after a write, a tick that lies not before that moment.
+    """
+    with writing(urls, viewer) as conn:
+        row = conn.execute(text("select version, as_of from tick_now(:c)"), {"c": covers}).one()
+    return row.version, row.as_of
+
+
+def viewer_of(urls: dict[str, str], login: str) -> Viewer:
+    """The account of this login as it is now. Raises NotAllowed when there is none or it is disabled."""
+    with engine(urls["desk_app"]).connect() as conn:
+        row = conn.execute(text("select * from account(:login)"), {"login": login}).one_or_none()
+    if row is None:
+        raise NotAllowed(login)
+    return Viewer(row.user_id, row.login, row.name, Role(row.role), row.sees_restricted, tuple(row.scope))
+
+
+def demo_accounts(urls: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(login, name, role) of the demo's accounts; empty where there is no demo."""
+    with engine(urls["desk_app"]).connect() as conn:
+        return [tuple(row) for row in conn.execute(text("select login, name, role from demo_accounts()"))]
+
+
+def clock(conn: Connection) -> datetime:
+    """The database's clock (UTC)."""
+    return conn.execute(text("select clock_timestamp()")).scalar_one()

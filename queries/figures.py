@@ -1,0 +1,191 @@
+"""Counts, rates and the rows behind them, all composed from the one catalogue."""
+from datetime import datetime
+from functools import lru_cache
+from math import sqrt
+
+import pandas as pd
+from sqlalchemy import Connection, TextClause, text
+
+from queries.indicators import CATALOGUE, COHORTS, DATES, FACTS, LABELS, STATES, UNIT_IDS, Indicator
+
+# :unit null = the viewer's whole scope; the tree's ranges make both an index range
+SCOPE = """({label} between coalesce((select label from unit where unit_id = cast(:unit as int)), (select my_lo()))
+                       and coalesce((select label_end from unit where unit_id = cast(:unit as int)), (select my_hi()))
+                       and ((select one_range()) or {label} <@ (select my_scope())))"""
+FILTERS = """(cast(:category as int) is null or s.category_id = cast(:category as int))
+       and (cast(:channel as int) is null or s.channel_id = cast(:channel as int))
+       and (cast(:source as int) is null or s.source_id = cast(:source as int))"""
+# The unit each unit is counted under: the children of :parent, and :parent for what it has itself.
+PLACE = """place as (
+        select u.unit_id, g.unit_id as group_id
+          from unit as g
+          join unit as u on u.label between g.label and g.label_end
+         where g.parent_id is not distinct from cast(:parent as int)
+        union all
+        select u.unit_id, u.unit_id from unit as u where u.unit_id = cast(:parent as int))"""
+GROUPS = {                                    # what `--by` groups by: an expression, made from the indicator's own unit and date
+    "all": "cast('all' as text)",
+    "child": "(select p.group_id from place p where p.unit_id = {unit})",
+    "unit": "(select u.name from unit u where u.unit_id = {unit})",
+    "parent_unit": "(select coalesce(p.name, u.name) from unit u left join unit p on p.unit_id = u.parent_id where u.unit_id = {unit})",
+    "category": "(select k.name from category k where k.category_id = s.category_id)",
+    "category_id": "s.category_id",
+    "channel": "(select k.name from channel k where k.channel_id = s.channel_id)",
+    "category_channel": "s.category_id * 1000 + s.channel_id",
+    "month": "to_char({date} at time zone :zone, 'YYYY-MM')",
+    "week": "to_char(date_trunc('week', {date} at time zone :zone), 'YYYY-MM-DD')",
+    "state": "s.state",
+    "ageing": "case when s.days_late = 0 then 0 when s.days_late <= 3 then 1 when s.days_late <= 5 then 2 when s.days_late <= 10 then 3"
+              " when s.days_late <= 30 then 4 else 5 end",
+}
+ALSO = ("received", "due", "not_yet_due", "done", "overdue_open", "backlog")      # counts that `figures` prints beside the rates
+NO_PERIOD = {"start": datetime(1, 1, 2), "end": datetime(9999, 12, 30)}
+
+
+def _where(i: Indicator) -> str:
+    clocks = ", ".join(f"'{c}'" for c in i.clock)
+    return f"s.clock in ({clocks}) and {COHORTS[i.cohort]} and {SCOPE.format(label=LABELS[i.unit_of])} and {FILTERS}"
+
+
+def _group(by: str, i: Indicator) -> str:
+    return GROUPS[by].format(unit=UNIT_IDS[i.unit_of], date=DATES[i.cohort])
+
+
+@lru_cache(maxsize=256)
+def _statements(codes: tuple[str, ...], by: str) -> list[TextClause]:
+    """One statement for each (cohort, unit, clock) among these indicators."""
+    parts: dict[tuple, list[Indicator]] = {}
+    for code in codes:
+        i = CATALOGUE[code]
+        parts.setdefault((i.cohort, i.unit_of, i.clock), []).append(i)
+    statements = []
+    for some in parts.values():
+        columns = ",\n           ".join(
+            f"count(*) filter (where {i.den}) as {i.code}_den" + (f",\n           count(*) filter (where ({i.den}) and ({i.num})) as {i.code}_num" if i.num else "")
+            for i in some)
+        only = " or ".join(f"({i.den})" for i in some)
+        place = f"with {PLACE}\n" if by == "child" else ""
+        statements.append(text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {FACTS}\n"
+                               f"     where {_where(some[0])}\n       and ({only})\n     group by 1"))
+    return statements
+
+
+def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
+           category: int | None = None, channel: int | None = None, source: int | None = None, zone: str = "Asia/Shanghai",
+           by: str = "all", parent: int | None = None) -> pd.DataFrame:
+    """Denominator and numerator of these indicators by group: index = group, columns `<code>_den`, `<code>_num` (integers, 0 where none).
+
+    A count has only `_den`. Rates are `rate()` of the two; an empty denominator stays null.
+    """
+    params = dict(as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone, parent=parent)
+    frames = [pd.read_sql(s, conn, params=params, index_col="grp") for s in _statements(tuple(codes), by)]
+    result = pd.concat(frames, axis=1).fillna(0).astype("int64")
+    if by == "all" and result.empty:
+        result = pd.DataFrame(0, index=["all"], columns=result.columns)
+    return result
+
+
+def rate(num: int, den: int) -> float | None:
+    """num / den in %, None for an empty denominator (never 0 or 100)."""
+    return 100 * num / den if den else None
+
+
+def wilson(num: int, den: int, z: float = 1.96) -> tuple[float, float] | None:
+    """Wilson's score interval in %, 95 % (Wilson 1927; peers.md §4.4). None for an empty denominator."""
+    if not den:
+        return None
+    p = num / den
+    centre = (p + z * z / (2 * den)) / (1 + z * z / den)
+    half = z * sqrt(p * (1 - p) / den + z * z / (4 * den * den)) / (1 + z * z / den)
+    return 100 * (centre - half), 100 * (centre + half)
+
+
+@lru_cache(maxsize=64)
+def _state_statement(basis: str, by: str) -> TextClause:
+    i = Indicator("basis", "", "", "", "", {"received": "received", "due": "falls_due", "closed": "closed"}[basis])
+    columns = ",\n           ".join(f"count(*) filter (where s.state = '{k}') as {v}" for k, v in STATES.items())
+    return text(f"""{f'with {PLACE} ' if by == 'child' else ''}select {_group(by, i)} as grp, count(*) as cohort, {columns},
+           count(*) filter (where c.source_verdict = 'o') as source_on_time_num,
+           count(*) filter (where c.source_verdict is not null) as source_on_time_den,
+           count(*) filter (where c.source_verdict is null) as source_blank,
+           count(*) filter (where c.source_verdict is not null and (c.source_verdict = 'l') = (s.state in ('B', 'E'))) as source_agree
+      from {FACTS}
+     where {_where(i)} group by 1""")
+
+
+@lru_cache(maxsize=64)
+def _days_statement(by: str) -> TextClause:
+    i = Indicator("days", "", "", "", "", "closed")
+    return text(f"""{f'with {PLACE} ' if by == 'child' else ''}select {_group(by, i)} as grp,
+           percentile_cont(0.5) within group (order by s.days_used) as days_median,
+           percentile_cont(0.9) within group (order by s.days_used) as days_p90,
+           avg(s.days_used)::float8 as days_mean, count(s.days_used) as days_n
+      from {FACTS}
+     where {_where(i)} and s.state <> 'X' group by 1""")
+
+
+@lru_cache(maxsize=64)
+def _km_statement(by: str) -> TextClause:
+    i = Indicator("km", "", "", "", "", "received")
+    return text(f"""with {PLACE}, life as (
+        select {_group(by, i)} as grp, s.ended_at is not null and s.ended_at <= :as_of as done,
+               greatest(0, coalesce(s.days_used, s.days_open)) as days
+          from {FACTS} where {_where(i)} and s.state <> 'X' and coalesce(s.days_used, s.days_open) is not null
+    ), step as (
+        select grp, days, count(*) filter (where done) as ended,
+               sum(count(*)) over (partition by grp order by days desc) as at_risk
+          from life group by grp, days
+    ), curve as (
+        select grp, days, bool_or(ended >= at_risk) over w as over,
+               exp(sum(ln(case when ended < at_risk then 1 - ended / at_risk else 1 end)) over w) as survive
+          from step window w as (partition by grp order by days)
+    ) select grp, min(days) filter (where over or survive <= 0.5) as days_median_km from curve group by grp""")
+
+
+def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None, end: datetime | None = None, by: str = "all", basis: str = "received",
+            source: int | None = None, unit: int | None = None, category: int | None = None, channel: int | None = None,
+            zone: str = "Asia/Shanghai") -> pd.DataFrame:
+    """Everything by group: the seven states of the cohort `basis`, what the source itself says, and every rate with _num and _den.
+
+    One row a group (index `group`), sorted; rates in %, days in working days, null where nothing can be said.
+    """
+    params = dict(as_of=as_of, start=start or NO_PERIOD["start"], end=end or NO_PERIOD["end"], unit=unit, category=category, channel=channel,
+                  source=source, zone=zone, parent=None)
+    states = pd.read_sql(_state_statement(basis, by), conn, params=params, index_col="grp")
+    days = pd.read_sql(_days_statement(by), conn, params=params, index_col="grp")
+    km = pd.read_sql(_km_statement(by), conn, params=params, index_col="grp")
+    rates = tuple(c for c, i in CATALOGUE.items() if i.num)
+    parts = counts(conn, rates + ALSO, by=by, **params)
+    table = pd.concat([states, parts, days, km], axis=1)
+    whole = [*states.columns, *parts.columns, "days_n"]
+    if by == "all" and table.empty:
+        table.loc["all"] = None
+    table[whole] = table[whole].fillna(0).astype("int64")
+    for code in (*rates, "source_on_time"):
+        table[code] = (100 * table[f"{code}_num"] / table[f"{code}_den"]).where(table[f"{code}_den"] > 0)
+    table["two_source_gap"] = table["gap_unit"] - table["gap_office"]
+    table["answered"] = table["satisfaction_den"]
+    table = table.rename(columns={f"{c}_den": c for c in ALSO})
+    if basis == "received":
+        table["received"] = table["cohort"]
+    table.index = table.index.map(lambda g: "" if pd.isna(g) else g)
+    return table.rename_axis("group").sort_index()
+
+
+def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None) -> float | None:
+    """Median working days from an urge of the period to the first movement after it; None where nothing has moved."""
+    return conn.execute(_URGE_EFFECT, dict(as_of=as_of, start=start, end=end, unit=unit)).scalar()
+
+
+_URGE_EFFECT = text(f"""
+    select percentile_cont(0.5) within group (order by b.ordinal - a.ordinal)
+      from urge g
+      join clock_span s on s.complaint_id = g.complaint_id and s.clock = 'r' and s.valid_from <= :as_of and :as_of < s.valid_to
+      join lateral (select min(e.at) as moved from event e
+                     where e.complaint_id = g.complaint_id and e.at > g.sent_at and e.at <= :as_of
+                       and e.code not in ('urged', 'urge_acknowledged', 'corrected')) m on m.moved is not null
+      join calendar k on k.calendar_id = s.calendar_id
+      join workday a on a.calendar_id = k.calendar_id and a.day = (g.sent_at at time zone k.tz)::date
+      join workday b on b.calendar_id = k.calendar_id and b.day = (m.moved at time zone k.tz)::date
+     where g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of
+       and {SCOPE.format(label='s.label')}""")

@@ -1,0 +1,189 @@
+"""The catalogue: every figure of the product, once. Pages, lists, `figures`, definitions sheets and tests read it.
+
+A figure is a cohort (which complaints), a denominator and a numerator: predicates over the rows of `FACTS`. The count and the
+list behind it are composed from the same predicates, here, at import; nothing that a person types becomes SQL.
+Formulas: product.md §5; their sources in peers.md §4 (Austin 311 for A/(A+B+E), 12345 for the due cohort, Wilson for intervals).
+"""
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+# Rows of one clock at moment :as_of with what else is asked of a complaint. Joins that a statement does not use are dropped by the planner.
+FACTS = """
+      state(:as_of) as s
+      left join complaint as c on c.complaint_id = s.complaint_id
+      left join (select distinct on (complaint_id) complaint_id, outcome, score
+                   from call_back where by_whom = 'office' and at <= :as_of
+                  order by complaint_id, (outcome = 'answered') desc, at desc) as office
+             on office.complaint_id = s.complaint_id
+      left join (select distinct on (complaint_id) complaint_id, score
+                   from call_back where by_whom = 'unit' and outcome = 'answered' and at <= :as_of
+                  order by complaint_id, at desc) as own
+             on own.complaint_id = s.complaint_id
+      left join (select complaint_id, bool_or(complete) as complete from reply where at <= :as_of group by complaint_id) as answer
+             on answer.complaint_id = s.complaint_id
+      left join (select complaint_id, count(*) filter (where code = 'reassigned') as reassigned, count(*) filter (where code = 'returned') as returned
+                   from event where code in ('reassigned', 'returned') and at <= :as_of group by complaint_id) as turns
+             on turns.complaint_id = s.complaint_id
+      left join (select distinct on (complaint_id) complaint_id, sent_at, acknowledged_at, promised_on, level
+                   from urge where sent_at <= :as_of order by complaint_id, sent_at desc) as urged
+             on urged.complaint_id = s.complaint_id
+      left join (select complaint_id, bool_or(answered_at is null or answered_at > :as_of) as open
+                   from directive where at <= :as_of group by complaint_id) as directed
+             on directed.complaint_id = s.complaint_id
+      left join (select complaint_id, bool_or(verified_at is null or verified_at > :as_of) as pending, true as asked
+                   from withdrawal where requested_at <= :as_of group by complaint_id) as withdrawn
+             on withdrawn.complaint_id = s.complaint_id
+      left join (select complaint_id, bool_or(decided_at is null or decided_at > :as_of) as pending
+                   from contest where requested_at <= :as_of group by complaint_id) as contested
+             on contested.complaint_id = s.complaint_id
+      left join (select distinct complaint_id, true as explained from delay where reported_at <= :as_of) as delayed
+             on delayed.complaint_id = s.complaint_id
+      left join (select distinct complaint_id, true as again from redo where started_at <= :as_of) as reopened
+             on reopened.complaint_id = s.complaint_id
+"""
+
+COHORTS = {
+    "received": "s.received_at >= :start and s.received_at < :end",                             # 受理口径
+    "due": "s.due_at >= :start and s.due_at < :end and s.due_at <= :as_of",                     # 到期口径
+    "falls_due": "s.due_at >= :start and s.due_at < :end",                                      # … with those not yet due
+    "closed": "s.ended_at >= :start and s.ended_at < :end and s.ended_at <= :as_of",            # 办结口径
+    "started": "s.started_at >= :start and s.started_at < :end",
+    "open": "s.left_at > :as_of",                                                               # 在办, at the moment itself
+}
+DATES = {"received": "s.received_at", "due": "s.due_at", "falls_due": "s.due_at", "closed": "s.ended_at", "started": "s.started_at",
+         "open": ":as_of"}
+LABELS = {"charged": "s.charged_label", "about": "s.about_label", "responsible": "s.label"}     # 考核归属, 被投诉, 承办
+UNIT_IDS = {"charged": "s.charged_unit_id", "about": "s.about_unit_id", "responsible": "s.unit_id"}
+TODAY = "date_trunc('day', :as_of at time zone :zone) at time zone :zone"
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """`den` and `num` are predicates over FACTS; a count has no `num`. `zh`, `en`, and the formulas in words are what is printed."""
+    code: str
+    zh: str
+    en: str
+    formula_zh: str
+    formula_en: str
+    cohort: str
+    den: str = "true"
+    num: str | None = None
+    unit_of: str = "charged"
+    clock: str = "r"
+    better: str = "more"            # more, less or neither
+    minimum: int = 10               # below it a unit is listed, not ranked
+
+
+CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
+    # -- the headline and its relatives
+    Indicator("compliance", "按时办结率", "Answered in time", "按时办结 ÷（按时办结＋逾期办结＋逾期未办结），时限在本期且已到",
+              "answered in time ÷ (in time + late + overdue), limit in the period and passed", "due", "s.state in ('A','B','E')", "s.state = 'A'"),
+    Indicator("compliance_unadjusted", "按时办结率（未剔除口径）", "Answered in time, before exclusions", "把申诉剔除的件放回后的按时办结率",
+              "the same with complaints excluded by contest put back", "due",
+              "s.state in ('A','B','E') or (s.state = 'X' and c.exclusion = 'contest')",
+              "s.state = 'A' or (s.state = 'X' and c.exclusion = 'contest' and s.ended_at <= s.due_at)"),
+    Indicator("compliance_first", "按时办结率（首次类别口径）", "Answered in time, by first category", "按首次类别的时限判定",
+              "judged by the limit of the first category", "due", "s.first_state in ('A','B','E')", "s.first_state = 'A'"),
+    Indicator("closed_on_time", "已办结件按时率", "Closed in time", "按时办结 ÷（按时办结＋逾期办结），本期办结", "in time ÷ (in time + late), done in the period",
+              "closed", "s.state in ('A','B')", "s.state = 'A'"),
+    Indicator("received_met", "受理件按时率", "Received and met", "按时办结 ÷ 本期受理", "answered in time ÷ received in the period", "received",
+              "true", "s.state = 'A'"),
+    Indicator("received_due", "受理件到期占比", "Share already due", "本期受理中时限已到的占比", "share of the period's complaints whose limit has passed",
+              "received", "true", "s.due_at <= :as_of", better="neither"),
+    Indicator("overdue_rate", "逾期率", "Late rate", "（逾期办结＋逾期未办结）÷（按时办结＋逾期办结＋逾期未办结）", "(late + overdue) ÷ (in time + late + overdue)",
+              "due", "s.state in ('A','B','E')", "s.state in ('B','E')", better="less"),
+    Indicator("target_met", "7日内办结率", "Within the target", "复杂投诉在预警线内办结 ÷ 有预警线的到期件", "complex complaints done within the rule's target", "due",
+              "s.state in ('A','B','E') and s.due_ord - s.started_ord >= 10", "s.ended_at <= s.target_at and s.state = 'A'"),
+    # -- counts
+    Indicator("received", "受理", "Received", "本期受理件数", "complaints received in the period", "received", unit_of="about", better="neither"),
+    Indicator("done", "办结", "Done", "本期办结件数", "complaints done in the period", "closed", better="neither"),
+    Indicator("due", "到期", "Fell due", "时限在本期且已到，不含剔除与无时限", "limit in the period and passed, without excluded and no limit", "due",
+              "s.state in ('A','B','E')", better="neither"),
+    Indicator("on_time", "按时办结", "Answered in time", "到期件中按时办结", "of those that fell due, answered in time", "due", "s.state = 'A'"),
+    Indicator("not_yet_due", "未到期", "Not yet due", "时限在本期但尚未到，不计入", "limit in the period but not passed: not counted", "falls_due",
+              "s.due_at > :as_of and s.state <> 'X'", better="neither"),
+    Indicator("overdue_open", "逾期未办结", "Overdue, open", "时限已过仍未办结", "limit passed and still open", "open", "s.state = 'E'", better="less"),
+    Indicator("overdue_open_5", "逾期5个工作日以上", "More than 5 days late", "逾期未办结且超过5个工作日", "overdue by more than 5 working days", "open",
+              "s.state = 'E' and s.days_late > 5", better="less"),
+    Indicator("backlog", "期末在办", "Open", "此刻在办（含重办）", "open at the moment, redo included", "open", better="less", unit_of="responsible",
+              clock="ro"),
+    # -- work lists: by the unit that has it now
+    Indicator("overdue_list", "逾期未办结", "Overdue", "此刻逾期未办结，按当前承办单位", "overdue now, by responsible unit", "open", "s.state = 'E'",
+              unit_of="responsible", better="less"),
+    Indicator("overdue_list_5", "逾期5个工作日以上", "More than 5 days late", "此刻逾期超过5个工作日，按当前承办单位",
+              "overdue by more than 5 working days, by responsible unit", "open", "s.state = 'E' and s.days_late > 5", unit_of="responsible", better="less"),
+    Indicator("due_soon_list", "临期", "Due soon", "此刻已过预警线、未到时限", "past the target, limit not reached", "open", "s.state = 'D'",
+              unit_of="responsible", better="less"),
+    Indicator("due_today", "今日到期", "Due today", "今日24时前到时限、尚未办结", "limit ends today, not done", "open",
+              f"s.due_at >= {TODAY} and s.due_at < {TODAY} + interval '1 day' and s.state in ('C','D','E')", unit_of="responsible", better="less"),
+    Indicator("urge_unsigned", "催办未签收", "Urge not signed for", "最近一次催办未签收的在办件", "open, latest urge not signed for", "open",
+              "urged.sent_at is not null and (urged.acknowledged_at is null or urged.acknowledged_at > :as_of)", unit_of="responsible", better="less"),
+    Indicator("promise_passed", "承诺到期未办", "Promise passed", "承诺办结日已过仍未办结", "promised day has passed, still open", "open",
+              "urged.promised_on < (:as_of at time zone :zone)::date", unit_of="responsible", better="less"),
+    Indicator("directive_open", "批示未反馈", "Directive open", "领导批示尚未反馈", "leader's directive not answered", "open", "directed.open",
+              unit_of="responsible", better="less"),
+    Indicator("withdrawal_pending", "撤诉待核实", "Withdrawals", "撤诉尚未核实", "withdrawal not verified", "open", "withdrawn.pending",
+              unit_of="responsible", better="less"),
+    Indicator("to_approve", "待审批", "To approve", "单位申诉尚未决定", "a unit's contest is not decided", "open", "contested.pending",
+              unit_of="responsible", better="less"),
+    Indicator("not_dispatched", "未转办", "Not dispatched", "网上受理尚未转办", "web complaints not dispatched", "open", "true", unit_of="responsible",
+              clock="d", better="less"),
+    Indicator("notice_proposed", "拟通报", "For public notice", "逾期超过5个工作日且未说明理由", "more than 5 working days late without a reason", "open",
+              "s.state = 'E' and s.days_late > 5 and delayed.explained is null", unit_of="responsible", better="less"),
+    # -- major, media, regulator
+    Indicator("serious_new", "重大、媒体及监管转办", "Major, media, regulator", "本期新增重大、媒体及监管转办", "major, media and regulator complaints received",
+              "received", "c.major or c.media_level > 0 or c.channel_kind in ('regulator', 'central_bank')", unit_of="about", better="neither"),
+    Indicator("serious_unreported", "尚缺监管报告回执", "Without the regulator's receipt", "已报告但无回执", "reported, receipt missing", "received",
+              "exists (select from regulator_report g where g.complaint_id = s.complaint_id and g.reported_at <= :as_of"
+              " and (g.receipt_at is null or g.receipt_at > :as_of))", unit_of="about", better="less"),
+    Indicator("serious_reported", "已按规定报告", "Reported as required", "已向当地监管机构报告", "reported to the local regulator", "received",
+              "exists (select from regulator_report g where g.complaint_id = s.complaint_id and g.reported_at <= :as_of)", unit_of="about"),
+    # -- satisfaction: the office's own call-backs, last answered call, without anonymous
+    Indicator("satisfaction", "满意率", "Satisfied", "满意（含基本满意）÷ 接通，本办抽查回访，本期办结，不含匿名",
+              "satisfied or basically satisfied ÷ answered, the office's own call-backs, done in the period, without anonymous", "closed",
+              "office.outcome = 'answered' and office.score is not null and not c.anonymous", "office.score in ('satisfied', 'basically')", unit_of="about"),
+    Indicator("unit_satisfaction", "单位自报满意率", "Satisfied, reported by units", "单位回访中满意（含基本满意）÷ 接通", "satisfied ÷ answered in the units' own call-backs",
+              "closed", "own.score is not null and not c.anonymous", "own.score in ('satisfied', 'basically')", unit_of="about"),
+    Indicator("gap_unit", "两源：单位自报", "Two sources: units", "双方都回访的件中单位报满意的占比", "share the unit calls satisfied, complaints both called", "closed",
+              "own.score is not null and office.outcome = 'answered' and office.score is not null", "own.score in ('satisfied', 'basically')", unit_of="about"),
+    Indicator("gap_office", "两源：抽查", "Two sources: office", "双方都回访的件中抽查满意的占比", "share the office heard satisfied, complaints both called", "closed",
+              "own.score is not null and office.outcome = 'answered' and office.score is not null", "office.score in ('satisfied', 'basically')", unit_of="about"),
+    Indicator("call_back_rate", "回访率", "Called back", "抽查回访 ÷ 办结", "called by the office ÷ done", "closed", "not c.anonymous", "office.outcome is not null",
+              unit_of="about"),
+    Indicator("reach_rate", "接通率", "Reach", "接通 ÷ 抽查回访", "answered ÷ called", "closed", "office.outcome is not null and not c.anonymous",
+              "office.outcome = 'answered'", unit_of="about"),
+    # -- quality of the work
+    Indicator("dispatch_on_time", "转办及时率", "Dispatched in time", "两个工作日内转办 ÷ 到期应转办", "dispatched within the limit ÷ those that fell due", "due",
+              "s.state in ('A','B','E')", "s.state = 'A'", clock="d"),
+    Indicator("first_handler_rate", "首办率", "Done without reassignment", "未经改派办结 ÷ 办结", "done without reassignment ÷ done", "closed", "s.state in ('A','B')",
+              "coalesce(turns.reassigned, 0) = 0"),
+    Indicator("ping_pong", "改派3次以上", "Reassigned 3 times or more", "改派三次及以上的件", "complaints reassigned three times or more", "received",
+              "turns.reassigned >= 3", better="less"),
+    Indicator("repeat_rate", "重复投诉率", "Repeats", "重复投诉 ÷ 受理", "repeat complaints ÷ received", "received", "true", "c.repeat_of is not null", unit_of="about",
+              better="less"),
+    Indicator("reopen_rate", "重启率", "Reopened", "办结后重启 ÷ 办结", "reopened after done ÷ done", "closed", "true", "reopened.again", better="less"),
+    Indicator("redo_rate", "退回重办率", "Returned for redo", "退回重办 ÷ 办结", "returned for redo ÷ done", "closed", "true", "coalesce(turns.returned, 0) > 0",
+              better="less"),
+    Indicator("redo_on_time", "重办按时率", "Redone in time", "重办按时 ÷ 重办到期", "redone in time ÷ redo limits that passed", "due", "s.state in ('A','B','E')",
+              "s.state = 'A'", clock="o"),
+    Indicator("withdrawal_rate", "撤诉率", "Withdrawn", "提出撤诉 ÷ 受理", "withdrawals asked for ÷ received", "received", "true", "withdrawn.asked",
+              unit_of="about", better="neither"),
+    Indicator("reply_complete", "答复要素齐全率", "Reply complete", "七项齐全（可不适用）÷ 有答复的办结件", "seven of seven elements ÷ done with a written reply", "closed",
+              "answer.complete is not null", "answer.complete"),
+    Indicator("urged", "催办", "Urged", "本期催办的件", "complaints urged in the period", "open_or_done",
+              "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of)",
+              unit_of="responsible", better="neither"),
+    Indicator("urge_acknowledged", "催办签收率", "Urges signed for", "已签收 ÷ 催办", "signed for ÷ urged", "open_or_done",
+              "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of)",
+              "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.acknowledged_at <= :as_of)",
+              unit_of="responsible"),
+    Indicator("urge_done", "催办后办结", "Done after the urge", "催办后办结 ÷ 催办", "done after the urge ÷ urged", "open_or_done",
+              "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of)",
+              "s.ended_at <= :as_of", unit_of="responsible"),
+)}
+COHORTS["open_or_done"] = "true"
+DATES["open_or_done"] = "s.received_at"
+STATES = {"A": "on_time", "B": "late", "C": "open_not_due", "D": "due_soon", "E": "overdue", "X": "excluded", "N": "no_limit"}

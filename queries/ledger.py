@@ -1,0 +1,75 @@
+"""The ledger: 上期结转 + 受理 + 转入 + 重启 + 恢复 − 办结 − 转出 − 剔除(仅在办件) = 期末在办, per stated unit and period."""
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from queries.figures import FILTERS, PLACE, SCOPE
+
+LINES = ("opening", "received", "moved_in", "reopened", "restored", "done", "moved_out", "excluded", "closing")
+
+# Stretches that touch the period; a step from one stretch to the next inside the same group is neither in nor out.
+_STEPS = f"""{PLACE}, touched as (
+        select s.*, case when :by_child then (select p.group_id from place p where p.unit_id = s.unit_id) else 0 end as group_id
+          from open_stretch as s
+         where s.in_at < :stop and s.out_at >= :start
+           and {SCOPE.format(label='s.label')} and {FILTERS}
+    ), step as (
+        select t.*,
+               t.in_by in ('m', 'c', 'l', 'a') and coalesce(lag(t.out_at) over w = t.in_at, false) as stays_in,
+               t.out_by = 'm' and coalesce(lead(t.in_at) over w = t.out_at, false) as stays_out
+          from touched t window w as (partition by t.group_id, t.complaint_id, t.clock order by t.seq)
+    ), line as (
+        select group_id, complaint_id, clock, 'opening' as line from step where in_at < :start
+        union all
+        select group_id, complaint_id, clock, case in_by when 'r' then 'received' when 'o' then 'reopened' when 't' then 'reopened'
+                                                         when 'e' then 'restored' else 'moved_in' end
+          from step where in_at >= :start and not stays_in
+        union all
+        select group_id, complaint_id, clock, case out_by when 'd' then 'done' when 'x' then 'excluded' else 'moved_out' end
+          from step where out_at < :stop and not stays_out
+        union all
+        select group_id, complaint_id, clock, 'closing' from step where out_at >= :stop)"""
+_BALANCE = text(f"with {_STEPS} select group_id, line, count(*) as n from line where group_id is not null group by 1, 2")
+_LIST = text(f"with {_STEPS} select complaint_id from line where line = :line and (group_id = cast(:group as int) or cast(:group as int) is null) order by 1")
+_STATE = text(f"""select count(*) from state(:moment) as s where s.clock in ('r', 'o') and s.left_at > :moment
+                     and {SCOPE.format(label='s.label')} and {FILTERS}""")
+
+
+def _params(as_of, start, end, unit, category, channel, source, parent, by_child):
+    # events at T itself have happened: the period stops just after it
+    stop = min(end, as_of + pd.Timedelta(microseconds=1))
+    return dict(start=start, stop=max(stop, start), unit=unit, category=category, channel=channel, source=source, parent=parent, by_child=by_child)
+
+
+def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
+            channel: int | None = None, source: int | None = None, parent: int | None = None, by_child: bool = False) -> pd.DataFrame:
+    """One row a group (0 = the stated unit as a whole, else the children of `parent`), columns LINES (complaints) and `gap`.
+
+    `gap` = opening + ways in − ways out − closing: 0 is 「平衡」.
+    """
+    params = _params(as_of, start, end, unit, category, channel, source, parent, by_child)
+    long = pd.read_sql(_BALANCE, conn, params=params)
+    table = long.pivot(index="group_id", columns="line", values="n").reindex(columns=list(LINES)).fillna(0).astype("int64")
+    if not by_child and table.empty:
+        table.loc[0] = 0
+    table["gap"] = (table.opening + table.received + table.moved_in + table.reopened + table.restored
+                    - table.done - table.moved_out - table.excluded - table.closing)
+    return table
+
+
+def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, **where) -> tuple[pd.Series, int]:
+    """The ledger of the stated unit and by how many complaints it differs from the states at both ends (0 = 「平衡」)."""
+    row = balance(conn, as_of=as_of, start=start, end=end, **where).loc[0]
+    params = _params(as_of, start, end, where.get("unit"), where.get("category"), where.get("channel"), where.get("source"), None, False)
+    just_before = pd.Timedelta(microseconds=1)
+    opening = conn.execute(_STATE, params | {"moment": params["start"] - just_before}).scalar_one()
+    closing = conn.execute(_STATE, params | {"moment": params["stop"] - just_before}).scalar_one()
+    return row, int(abs(row.gap) + abs(opening - row.opening) + abs(closing - row.closing))
+
+
+def rows(conn: Connection, line: str, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
+         channel: int | None = None, source: int | None = None, parent: int | None = None, group: int | None = None) -> list[int]:
+    """The complaints behind one line of the ledger, one id for each count (a complaint that came twice stands twice)."""
+    params = _params(as_of, start, end, unit, category, channel, source, parent, group is not None)
+    return list(conn.execute(_LIST, params | {"line": line, "group": group}).scalars())

@@ -1,0 +1,51 @@
+"""Freshness, imports, quarantine, marks, calendar: what a reader must know about the data before the numbers."""
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+
+def sources(conn: Connection, *, as_of: datetime) -> pd.DataFrame:
+    """Sources: source_id, name, pack, tz, seen_at, complaints, newest (latest receipt), marked, unmapped units and categories."""
+    return pd.read_sql(text("""
+        select s.source_id, s.name, s.pack, s.tz, s.seen_at, s.demo,
+               count(c.complaint_id) as complaints, max(c.registered_at) filter (where c.registered_at <= :as_of) as newest,
+               count(*) filter (where c.marks <> '{}') as marked,
+               (select count(*) from unit u where u.source_id = s.source_id and u.kind = 'unmapped') as unmapped_units,
+               (select count(*) from category k where k.source_id = s.source_id) as unmapped_categories
+          from source s left join complaint c on c.source_id = s.source_id
+         group by s.source_id order by s.source_id"""), conn, params={"as_of": as_of})
+
+
+def imports(conn: Connection, limit: int = 20) -> pd.DataFrame:
+    """The latest imports: batch_id, source, file, finished_at, rows, added, changed, unchanged, quarantined, marked, conflicts."""
+    return pd.read_sql(text("""
+        select b.batch_id, s.name as source, b.file, b.finished_at, b.rows, b.added, b.changed, b.unchanged, b.quarantined, b.marked, b.conflicts
+          from import_batch b join source s using (source_id) order by b.batch_id desc limit :n"""), conn, params={"n": limit})
+
+
+def quarantine(conn: Connection, *, source: str | None = None, limit: int | None = None) -> pd.DataFrame:
+    """Rows that did not land: batch_id, source, file, line, complaint_no, field, value, reason (code), newest import first."""
+    return pd.read_sql(text("""
+        select q.batch_id, s.name as source, b.file, q.line, q.complaint_no, q.field, q.value, q.reason
+          from quarantine q join import_batch b using (batch_id) join source s using (source_id)
+         where cast(:source as text) is null or s.name = :source
+         order by q.batch_id desc, q.line, q.quarantine_id limit :n"""), conn, params={"source": source, "n": limit})
+
+
+def marks(conn: Connection) -> pd.DataFrame:
+    """Implausible but real rows that landed: mark (code), complaints."""
+    return pd.read_sql(text("""select mark, count(*) as complaints from complaint c, unnest(c.marks) mark
+                                where c.marks <> '{}' group by mark order by 2 desc"""), conn)
+
+
+def calendars(conn: Connection) -> pd.DataFrame:
+    """Years near today that are not published, and how many complaints have a provisional limit: code, tz, year, status, origin, provisional."""
+    return pd.read_sql(text("""
+        select c.code, c.tz, y.year, y.status, y.origin,
+               (select count(distinct s.complaint_id) from clock_span s
+                 where s.calendar_id = c.calendar_id and s.provisional and extract(year from s.due_at at time zone c.tz) = y.year) as provisional
+          from calendar c join calendar_year y using (calendar_id)
+         where exists (select from complaint x where x.calendar_id = c.calendar_id)
+           and y.year between extract(year from (select max(as_of) from tick))::int - 1 and extract(year from (select max(as_of) from tick))::int + 1
+         order by 1, 2, 3"""), conn)

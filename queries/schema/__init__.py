@@ -1,0 +1,93 @@
+"""The database's own definition: numbered migrations, roles and logins.
+
+`upgrade(url)` is the only code that opens the administrator's URL. It is safe to run again and safe when two start at once.
+"""
+import json
+import os
+import secrets
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
+
+HERE = Path(__file__).parent
+VIEWERS = ("r_supervisor", "r_leader", "r_unit", "r_service", "r_department", "r_discipline", "r_auditor", "r_admin")
+# One login per trust class: what a login was not granted it cannot become, whatever SQL it is made to run.
+LOGINS = {"desk_app": VIEWERS, "desk_regulator": ("r_regulator",), "desk_intake": ("r_intake",)}
+LOCK = 7_202_611_23
+
+
+def upgrade(url: str) -> None:
+    """Create roles where missing and bring the schema `desk` of this database to the newest version.
+
+    `url` is an administrator's (may create roles and schemas). Raises sqlalchemy.exc.DBAPIError where the rights do not suffice.
+    """
+    engine = create_engine(url)
+    try:
+        with engine.connect() as conn:
+            # Roles belong to the whole cluster: one lock for all its databases, taken in `postgres`-independent advisory space.
+            conn.execute(text("select pg_advisory_lock(:k)"), {"k": LOCK})
+            conn.commit()
+            try:
+                _roles(conn)
+                config = Config()
+                config.set_main_option("script_location", str(HERE))
+                config.attributes["connection"] = conn
+                command.upgrade(config, "head")
+            finally:
+                conn.rollback()
+                conn.execute(text("select pg_advisory_unlock(:k)"), {"k": LOCK})
+                conn.commit()
+    finally:
+        engine.dispose()
+
+
+def _roles(conn: Connection) -> None:
+    """Owner, roles and logins. Idempotent: another database of the cluster may have made them, perhaps at this moment."""
+    for role in ("desk_owner", *VIEWERS, "r_regulator", "r_intake"):
+        _create(conn, f"create role {role} nologin noinherit")
+    for login, roles in LOGINS.items():
+        _create(conn, f"create role {login} login noinherit")
+        for role in roles:
+            _create(conn, f"grant {role} to {login}")
+    _create(conn, "grant desk_owner to current_user")
+    database = conn.execute(text("select quote_ident(current_database())")).scalar_one()
+    conn.execute(text(f"grant create on database {database} to desk_owner"))
+    conn.execute(text(f"revoke create on schema public from public"))
+    conn.execute(text(f"alter database {database} set search_path = desk, public"))
+    conn.execute(text("create schema if not exists desk authorization desk_owner"))
+    conn.commit()
+
+
+def _create(conn: Connection, statement: str) -> None:
+    conn.execute(text(f"""do $do$ begin {statement};
+        exception when duplicate_object or unique_violation then null; end $do$"""))
+    conn.commit()
+
+
+def login_urls(url: str, folder: Path) -> dict[str, str]:
+    """URLs of the application's logins {login: SQLAlchemy URL}; makes and keeps their passwords in `folder`/logins.json (0600).
+
+    A login whose URL is given in the environment (DESK_APP_URL, DESK_REGULATOR_URL, DESK_INTAKE_URL) is left alone.
+    """
+    given = {login: os.environ.get(f"{login.upper()}_URL") for login in LOGINS}
+    if all(given.values()):
+        return given
+    file = folder / "logins.json"
+    passwords = json.loads(file.read_text()) if file.exists() else {}
+    missing = [login for login in LOGINS if login not in passwords]
+    if missing:
+        passwords |= {login: secrets.token_urlsafe(24) for login in missing}
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as out:
+            json.dump(passwords, out)
+        engine = create_engine(url)
+        with engine.begin() as conn:
+            for login in missing:
+                conn.execute(text(f"alter role {login} password '{passwords[login]}'"))
+        engine.dispose()
+    return {login: given[login] or make_url(url).set(username=login, password=passwords[login]).render_as_string(hide_password=False)
+            for login in LOGINS}

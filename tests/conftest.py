@@ -1,0 +1,76 @@
+"""One throw-away PostgreSQL for the session, one database cloned from a template for each test that wants one.
+
+TEST_PG_BIN names another PostgreSQL's bin folder to test on; without it the embedded one is used.
+"""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+from queries import embedded
+
+TEMPLATE = "desk_template"
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The administrator's address of a server that forgets everything at the end."""
+    root = Path(tempfile.mkdtemp(prefix="desk-"))
+    root.chmod(0o711)  # the server's account must pass when root runs the tests
+    try:
+        yield embedded.start(root, binaries=os.environ.get("TEST_PG_BIN"), durable=False)
+    finally:
+        embedded.stop(root)
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def template(server):
+    """The name of a database with the whole schema and no data."""
+    from queries import schema
+
+    administer(server, f"create database {TEMPLATE}")
+    schema.upgrade(address(server, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(server, template):
+    """The administrator's address of a fresh database, for one test."""
+    with cloned(server, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database_module(server, template):
+    """The same for all tests of a module, which share what they write."""
+    with cloned(server, template) as url:
+        yield url
+
+
+def address(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
+
+
+def administer(server: str, statement: str) -> None:
+    """Runs one statement outside a transaction."""
+    engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def cloned(server: str, template: str):
+    name = f"desk_{uuid4().hex[:12]}"
+    administer(server, f"create database {name} template {template}")
+    try:
+        yield address(server, name)
+    finally:
+        administer(server, f"drop database if exists {name} with (force)")
