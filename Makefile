@@ -18,7 +18,7 @@ $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "This needs Python 3.11 or newer.")'
 	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "Installing requirements.txt (the first time takes a minute)"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
 run: setup ## open the desk in the browser (starts its own PostgreSQL unless DATABASE_URL is set)

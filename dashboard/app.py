@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from sqlalchemy.exc import OperationalError
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the root
     sys.path.insert(0, str(ROOT))
 
-from dashboard import filters, navigation, words  # noqa: E402
+from dashboard import data, filters, navigation, permissions, session, words  # noqa: E402
 from dashboard.words import t  # noqa: E402
 
 
@@ -25,7 +26,8 @@ def logo() -> str:
     """The mark and the name as an SVG with text in the fonts of the page."""
     name = t("app.name")
     wide = 30 + sum(8.4 if ord(c) < 0x2e80 else 15.5 for c in name)
-    mark = (Path(__file__).parent / "icon.svg").read_text("utf-8").replace("<svg ", '<svg width="20" height="20" y="2" ', 1)
+    mark = (Path(__file__).parent / "icon.svg").read_text("utf-8")
+    mark = mark.replace("<svg ", '<svg width="20" height="20" y="2" ', 1)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}" height="24" viewBox="0 0 {wide:.0f} 24">{mark}'
             f'<text x="26" y="17.5" font-size="15" font-weight="600" fill="#3A82B5" font-family="PingFang SC, '
             f'Microsoft YaHei, Noto Sans SC, Noto Sans CJK SC, system-ui, sans-serif">{name}</text></svg>')
@@ -35,10 +37,15 @@ words.begin()
 st.set_page_config(page_title=t("app.name"), page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide")
 st.logo(logo())
 
-from dashboard import session  # noqa: E402  (after the page frame, so that a failing start has one)
-
-viewer = session.viewer()
-page = navigation.choose(viewer.may)
+try:
+    data.start_run()
+    viewer = session.viewer()
+except OperationalError:
+    st.error(t("error.database"))
+    st.button(t("error.retry"))
+    st.stop()
+page = navigation.choose(lambda permission: permissions.may(viewer.role, permission))
+st.set_page_config(page_title=f"{page.title} · {t('app.name')}")
 filters.carry()
 settle()
 page.run()

@@ -9,6 +9,7 @@ the server knowing which is shown.
 ``words["empty"]`` in the same height, so nothing jumps. Rates are percentages, 0 to 100.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from math import ceil, floor, log10
 
@@ -75,6 +76,8 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 def percent_range(values: Sequence[float], pad: float = 0.08) -> tuple[list[float], list[float]]:
     """Range and ticks of a percentage axis that shows all values with some air, and 100 where they come near it."""
     low, high = min(values), max(values)
+    if high - low < 4:  # a flat line is drawn flat
+        low, high = max(min(low, high - 4), 0), max(high, 4)
     air = max((high - low) * pad, 0.6)
     low, high = max(low - air, 0), min(high + air, 100 + air)
     return [low, high], [v for v in ticks(low, min(high, 100), 3) if low + air / 4 <= v]
@@ -102,11 +105,16 @@ def apart(places: Sequence[float], room: float) -> list[float]:
     return shifts
 
 
+def _px(text: str) -> int:
+    """About how wide a text is drawn; <b> and the like take no room."""
+    return sum(7 if ord(c) < 0x2e80 else 13 for c in re.sub("<[^>]*>", "", text))
+
+
 # -- the charts -----------------------------------------------------------------------------------------------------
 
-def control_chart(rate: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None], mean: float | None,
-                  x_ticks: Sequence[tuple[int, str]], words: Mapping, signals: Sequence[tuple[int, str]] = (),
-                  height: int = 236, phone: bool = False) -> dict:
+def control_chart(rate: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None],
+                  mean: float | None, x_ticks: Sequence[tuple[int, str]], words: Mapping,
+                  signals: Sequence[tuple[int, str]] = (), height: int = 236, phone: bool = False) -> dict:
     """Rate by week, oldest first; None where nothing was due. The grey band is where chance alone would leave it.
 
     low, high: limits per week (they step with n). x_ticks: (index of the week, its words). signals: (index, its words),
@@ -118,7 +126,8 @@ def control_chart(rate: Sequence[float | None], low: Sequence[float | None], hig
         return empty(height, words)
     last, end = weeks[-1], len(rate) - 1
     band = [i for i in weeks if low[i] is not None and high[i] is not None]
-    shown = [rate[i] for i in weeks] + [low[i] for i in band] + [high[i] for i in band] + ([mean] if mean is not None else [])
+    shown = [rate[i] for i in weeks] + [low[i] for i in band] + [high[i] for i in band]
+    shown += [mean] if mean is not None else []
     scope, y_ticks = percent_range(shown)
     margin = (44, 12 if phone else 148, 10, 26)
     limits = {"type": "scatter", "mode": "lines", "line": {"width": 0, "shape": "hvh"}, "hoverinfo": "skip"}
@@ -143,11 +152,13 @@ def control_chart(rate: Sequence[float | None], low: Sequence[float | None], hig
                   for where, text in words.get("gaps", ())]
     for where, text in signals:
         data.append({"type": "scatter", "x": [where], "y": [rate[where]], "mode": "markers", "hoverinfo": "skip",
-                     "marker": {"symbol": "diamond-open", "size": 13, "color": INK, "line": {"width": 1.6, "color": INK}}})
+                     "marker": {"symbol": "diamond-open", "size": 13, "color": INK,
+                                "line": {"width": 1.6, "color": INK}}})
     if signals and not phone:
         where, text = signals[-1]
         left = where > end / 2
-        notes.append(note(text, where, rate[where], color=INK, anchor="right" if left else "left", dx=-14 if left else 14))
+        notes.append(note(text, where, rate[where], color=INK, anchor="right" if left else "left",
+                          dx=-14 if left else 14))
     return figure(data, height, margin=margin, notes=notes,
                   shapes=[line(0, end, mean, mean, color=REST, dash="dot")] if mean is not None else [],
                   x=axis(tickangle=0, tickvals=[i for i, _ in x_ticks], ticktext=[text for _, text in x_ticks],
@@ -173,8 +184,9 @@ def funnel(points: Sequence[Mapping], curve: Sequence[tuple], mean: float, words
              "line": {"color": REST if k == 2 else LINE, "width": 1, "dash": "solid" if k == 2 else "dot"}}
             for k in (1, 2) for side in (0, 1)]
     stands_out = {"color": INK, "size": 11, "symbol": "diamond"}
-    styles = {"": {"color": SOFT, "size": 9}, "small": {"color": CLEAR, "size": 9, "line": {"color": REST, "width": 1.4}},
-              "low": stands_out, "high": {**stands_out, "symbol": "diamond-open"}}
+    hollow = {"color": CLEAR, "size": 9, "line": {"color": REST, "width": 1.4}}
+    styles = {"": {"color": SOFT, "size": 9}, "small": hollow, "low": stands_out,
+              "high": {**stands_out, "symbol": "diamond-open"}}
     for kind, style in styles.items():
         some = [p for p in points if p["kind"] == kind]
         data.append({"type": "scatter", "mode": "markers", "x": [p["n"] for p in some], "y": [p["rate"] for p in some],
@@ -192,7 +204,7 @@ def funnel(points: Sequence[Mapping], curve: Sequence[tuple], mean: float, words
         per_px = (scope[1] - scope[0]) / (height - margin[2] - margin[3])
         notes += [note(text, 1, value, xref="paper", dx=6, dy=shift / per_px)
                   for (text, value), shift in zip(labels, apart([value for _, value in labels], 15 * per_px))]
-    x_ticks = [v for v in ticks(0, right, 4) if v > 0]
+    x_ticks = [v for v in ticks(0, right, 5) if v > 0]
     return figure(data, height, margin=margin, notes=notes, shapes=[line(0, right, mean, mean, color=REST, dash="dot")],
                   x=axis(range=[0, right], tickangle=0, tickvals=x_ticks,
                          ticktext=[words.get("unit", "{n}").format(n=f"{v:g}") for v in x_ticks],
@@ -200,8 +212,9 @@ def funnel(points: Sequence[Mapping], curve: Sequence[tuple], mean: float, words
                   y=axis(range=scope, tickvals=y_ticks, ticktext=[f"{v:g}%" for v in y_ticks]))
 
 
-def ageing(labels: Sequence[str], counts: Sequence[int], words: Mapping, step_after: int = 2, height: int = 132) -> dict:
-    """Overdue complaints by days late, zeros written; deeper red past the step, and the step is written, not only coloured.
+def ageing(labels: Sequence[str], counts: Sequence[int], words: Mapping, step_after: int = 2,
+           height: int = 132) -> dict:
+    """Overdue complaints by days late, zeros written; deeper red past the step, which is written, not only coloured.
 
     labels, counts: the buckets in order. step_after: index of the last bucket before the step. words: counts (a text
     per bucket, "12件"), step, empty.
@@ -221,8 +234,8 @@ def ageing(labels: Sequence[str], counts: Sequence[int], words: Mapping, step_af
                   notes=[note(words["step"], step_after + 0.5, 1.17, yref="paper", dx=6, valign="top", color=LATE)])
 
 
-def heat_strip(rows: Sequence[str], cols: Sequence[str], z: Sequence[Sequence[int]], changes: Sequence[int], words: Mapping,
-               left: int | None = None) -> dict:
+def heat_strip(rows: Sequence[str], cols: Sequence[str], z: Sequence[Sequence[int]], changes: Sequence[int],
+               words: Mapping, left: int | None = None) -> dict:
     """Counts by row (category) and column (channel): the number in every cell, the shade only helps the eye.
 
     changes: per row, against the period before; totals are the sums of the rows. words: total, change (heads at the
@@ -231,7 +244,7 @@ def heat_strip(rows: Sequence[str], cols: Sequence[str], z: Sequence[Sequence[in
     if not rows or not cols:
         return empty(80, words)
     top = max((max(r) for r in z), default=0) or 1
-    left = left or 14 + max(sum(7 if ord(c) < 0x2e80 else 13 for c in name) for name in rows)
+    left = left or 18 + max(map(_px, rows))
     data = [{"type": "heatmap", "x": list(range(len(cols))), "y": list(range(len(rows))), "zmin": 0, "zmax": 1,
              "z": [[(v / top) ** 0.6 for v in r] for r in z],  # the root, or one large cell leaves the others white
              "text": [[f"{v:,}" if v else "·" for v in r] for r in z], "texttemplate": "%{text}",
@@ -248,15 +261,17 @@ def heat_strip(rows: Sequence[str], cols: Sequence[str], z: Sequence[Sequence[in
                   x=axis(side="top", tickangle=0, tickvals=list(range(len(cols))), ticktext=list(cols),
                          range=[-0.5, len(cols) - 0.5]),
                   y=axis(tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5],
-                         tickfont={"size": SIZE, "color": INK}))
+                         ticklabelstandoff=6, tickfont={"size": SIZE, "color": INK}))
 
 
-def limit_strip(days: Sequence[Mapping], marks: Sequence[tuple], words: Mapping, height: int = 128) -> dict:
+def limit_strip(days: Sequence[Mapping], marks: Sequence[tuple], words: Mapping, height: int = 128,
+                width: int = 1230) -> dict:
     """The day-by-day trace of a limit, one cell a day, the count inside.
 
     days: mappings of label (under the cell; "<br>" breaks), kind (NOT_COUNTED, COUNTED, PAST_TARGET, LIMIT, LATE_DAY),
     text (in the cell), hover. marks: (index or middle of a run of days, words, tone "" | "strong" | "late") for
-    receipt, make-up days, holidays, target, limit, today. words: empty.
+    receipt, make-up days, holidays, target, limit, today. words: empty. width: px it is drawn in, about; marks that
+    would run into each other are left out (they are in the hover), the late and strong ones last.
     """
     if not days:
         return empty(height, words)
@@ -268,9 +283,14 @@ def limit_strip(days: Sequence[Mapping], marks: Sequence[tuple], words: Mapping,
              "texttemplate": "%{text}", "textfont": {"size": SIZE, "color": INK},
              "hovertext": [[d["hover"] for d in days]], "hovertemplate": "%{hovertext}<extra></extra>"}]
     tones = {"": MUTED, "strong": INK, "late": LATE}
-    notes = []
-    for where, text, tone in marks:
+    notes, taken = [], []
+    for where, text, tone in sorted(marks, key=lambda mark: ("late", "strong", "").index(mark[2])):
         anchor = "left" if where < 1 else "right" if where > count - 2 else "center"
+        long = _px(text)
+        start = (where + 0.5) * width / count - {"left": width / count / 2, "center": long / 2, "right": long}[anchor]
+        if any(start < right + 8 and left < start + long + 8 for left, right in taken):
+            continue
+        taken.append((start, start + long))
         notes.append(note(text, where - 0.5 if anchor == "left" else where + 0.5 if anchor == "right" else where, 1,
                           yref="paper", anchor=anchor, valign="bottom", dy=4, color=tones[tone]))
     return figure(data, height, margin=(0, 0, 26, 38), notes=notes,

@@ -86,8 +86,11 @@ def bar(options: Options, *, as_of: datetime, zone: ZoneInfo, default: str = "la
         st.space("stretch")
         st.caption(t("app.as_of", moment=words.moment(as_of, zone)), width="content")
         language_switch()
-    params = {**st.session_state[_KEPT], **({"lang": st.query_params["lang"]} if "lang" in st.query_params else {})}
-    return Filters(period, unit, category if "category" in show else None, channel if "channel" in show else None, params)
+    params = dict(st.session_state[_KEPT])
+    if "lang" in st.query_params:
+        params["lang"] = st.query_params["lang"]
+    return Filters(period, unit if "unit" in show else None, category if "category" in show else None,
+                   channel if "channel" in show else None, params)
 
 
 def language_switch() -> None:
@@ -98,8 +101,9 @@ def language_switch() -> None:
     elif asked_for is not None:
         del st.query_params["lang"]
     st.session_state["filter_lang"] = words.language()
-    st.segmented_control(t("filter.language"), words.LANGUAGES, format_func={"zh": "中", "en": "EN"}.get, key="filter_lang",
-                         required=True, label_visibility="collapsed", on_change=_use_language, width="content")
+    st.segmented_control(t("filter.language"), words.LANGUAGES, format_func={"zh": "中", "en": "EN"}.get,
+                         key="filter_lang", required=True, label_visibility="collapsed",
+                         on_change=_use_language, width="content")
 
 
 def path_text(options: Options) -> str:
@@ -117,17 +121,18 @@ def _period_menu(period: Period, default: str, today: date) -> None:
     with st.popover(label, icon=":material/calendar_month:", width="content"):
         codes = [code for code in periods.CODES if code != "custom"]
         st.session_state["filter_period"] = period.code if period.code in codes else None
-        st.pills(t("filter.period"), codes, format_func=lambda code: t(f"period.{code}"), key="filter_period",
-                 label_visibility="collapsed", on_change=_use_period, args=(default,), width=300)
+        with st.container(width=300):
+            st.pills(t("filter.period"), codes, format_func=lambda code: t(f"period.{code}"), key="filter_period",
+                     label_visibility="collapsed", on_change=_use_period, args=(default,), wrap=True)
         with st.form("filter_dates", border=False, enter_to_submit=True):
             left, right = st.columns(2)
-            st.session_state.setdefault("filter_from", "")
-            if period.code == "custom" or not st.session_state.get("filter_bad_dates"):
+            bad = st.session_state.get("filter_bad_dates") and "filter_from" in st.session_state
+            if not bad:  # what was typed wrongly stays to be corrected
                 st.session_state["filter_from"] = period.start.isoformat()
                 st.session_state["filter_to"] = period.last.isoformat()
             left.text_input(t("filter.custom_from"), key="filter_from", placeholder=t("filter.custom_hint"))
             right.text_input(t("filter.custom_to"), key="filter_to", placeholder=t("filter.custom_hint"))
-            if st.session_state.get("filter_bad_dates"):
+            if bad:
                 st.markdown(t("filter.custom_bad"))
             st.form_submit_button(t("filter.custom_apply"), on_click=_use_dates, args=(today,), width="stretch")
 
@@ -145,7 +150,8 @@ def _unit_menu(options: Options) -> None:
         if not names:
             st.caption(t("filter.no_units_below"))
         elif len(names) <= _FEW:
-            st.pills(t("filter.units_below"), **choices, width=300)
+            with st.container(width=300):
+                st.pills(t("filter.units_below"), **choices, wrap=True)
         else:
             st.selectbox(t("filter.units_below"), index=None, placeholder=t("filter.find_unit"), **choices)
 

@@ -6,6 +6,7 @@ the filters and the moment on. A viewer who may not open the page sees the figur
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 import pandas as pd
 import streamlit as st
@@ -18,18 +19,20 @@ TONES = {"late": "red", "soon": "orange", "rest": "gray"}
 
 
 def address(filters: Filters | None = None, *, at: object = None, **params: object) -> dict[str, str]:
-    """Query parameters of a link: the filters, then ``at`` (the tick the figure was read at), then the page's own; None
-    leaves a parameter out, so ``unit=None`` widens to all units."""
+    """Query parameters of a link: the filters, then ``at`` (the tick the figure was read at, with its time zone), then
+    the page's own. None leaves a parameter out, so ``unit=None`` widens to all units."""
     both = {**(filters.params if filters else {}), "at": at, **params}
-    return {name: str(value) for name, value in both.items() if value is not None}
+    return {name: value.isoformat() if isinstance(value, date) else str(value) for name, value in both.items()
+            if value is not None}
 
 
-def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *, icon: str | None = ":material/chevron_right:",
-         help: str | None = None) -> None:
+def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
+         icon: str | None = ":material/chevron_right:", help: str | None = None) -> None:
     """A link to a page of the product, or its plain label where there is none the viewer may open. Markdown label."""
     page = navigation.target(to) if to else None
     if page:
-        st.page_link(page, label=label, icon=icon or "", icon_position="right", query_params=dict(params or {}), help=help or "")
+        st.page_link(page, label=label, icon=icon or "", icon_position="right", query_params=dict(params or {}),
+                     help=help or "")
     else:
         with st.container(horizontal=True, gap=None):
             st.space(7)
@@ -37,8 +40,8 @@ def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
 
 
 def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone: str = "", delta: str | None = None,
-                down: bool | None = None, compared: str | None = None, trend: Sequence[float] = (), to: str | None = None,
-                params: Mapping[str, str] | None = None, help: str | None = None) -> None:
+                down: bool | None = None, compared: str | None = None, trend: Sequence[float] = (),
+                to: str | None = None, params: Mapping[str, str] | None = None, help: str | None = None) -> None:
     """A headline figure: 按时办结率 › 94.4% 389/412 ↓1.2个百分点 较上周, and its last weeks as a line.
 
     tone: "late", "soon" or "". delta: without a sign ("3件"); down says which way the arrow points, None draws none.
@@ -53,7 +56,8 @@ def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone:
                       delta_description=compared if delta else None, chart_data=list(trend) or None, help=help)
 
 
-def todo_card(label: str, n: int, *, tone: str = "", to: str | None = None, params: Mapping[str, str] | None = None) -> None:
+def todo_card(label: str, n: int, *, tone: str = "", to: str | None = None,
+              params: Mapping[str, str] | None = None) -> None:
     """One thing to do today and how many; coloured only if there are any."""
     with st.container(border=True, gap=None, height="stretch"):
         link(label, to, params)
@@ -74,6 +78,7 @@ def todo_cards(count: int):
 
 def heading(title: str, note: str = "") -> None:
     """The page's h1 with its small print on the same line."""
+    st.space(4)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="content")
         if note:
@@ -83,22 +88,25 @@ def heading(title: str, note: str = "") -> None:
 def sentence(*lines: str) -> None:
     """The finding, an h2 of one line or several (a setext heading: the only kind that keeps line breaks). Markdown."""
     st.markdown("  \n".join(lines) + "\n---")
+    st.space(4)
 
 
 def section(title: str, note: str = "") -> None:
     """A section's h3; the note beside it in grey."""
-    st.subheader(f"{title} :gray[:small[{note}]]" if note else title, anchor=False)
+    if not note:
+        st.subheader(title, anchor=False)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.subheader(title, anchor=False, width="content")
+        st.markdown(f":gray[{note}]", width="content")
 
 
 def ledger(items: Sequence[tuple[str, int]], gap: int) -> None:
-    """The ledger line; ``gap`` is by how many complaints it does not balance. items: (label, n) in the order of the sum."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if gap:
-            st.markdown(f":red-badge[:material/close: {t('review.unbalanced', n=abs(gap))}]", width="content")
-        else:
-            st.markdown(f":gray-badge[:material/check: {t('review.balanced')}]", width="content")
-        for label, n in items:
-            st.markdown(f"{label} **{n:,}**", width="content")
+    """The ledger line; ``gap`` is by how many complaints it does not balance. items: (label, n) in their order."""
+    verdict = (f":red-badge[:material/close: {t('review.unbalanced', n=abs(gap))}]" if gap else
+               f":gray-badge[:material/check: {t('review.balanced')}]")
+    sums = [f"{literal(label)} **{n:,}**".replace(" ", "\u00a0") for label, n in items]  # breaks between them only
+    st.markdown(verdict + " :small[" + "\u2003 ".join(["", *sums]) + "]")
 
 
 def ranked_table(frame: pd.DataFrame, formats: Mapping[str, Callable[[object], str] | str] | None = None, *,
@@ -111,8 +119,9 @@ def ranked_table(frame: pd.DataFrame, formats: Mapping[str, Callable[[object], s
             formats[column] = literal
     names = dict(names or {})
     shown = frame.rename(columns=names)
-    st.table(shown.style.format({names.get(column, column): how for column, how in formats.items()}, na_rep=t("unit.none")),
-             border="horizontal", hide_index=True, hide_header=not header, alt=alt)
+    written = {names.get(column, column): how for column, how in formats.items()}
+    st.table(shown.style.format(written, na_rep=t("unit.none")), border="horizontal", hide_index=True,
+             hide_header=not header, alt=alt)
 
 
 
@@ -121,4 +130,4 @@ def _value(value: str, unit: str, note: str, tone: str) -> str:
     shown = f":{TONES[tone]}[{value}]" if tone else value
     if unit:
         shown += f":small[ {unit}]"
-    return f"{shown} :small[:gray[{note}]]" if note else shown
+    return f"{shown}\u2002 :small[:gray[{note}]]" if note else shown

@@ -31,9 +31,9 @@ class Page:
 
 PAGES = (
     Page("review", "review.py", "review", "review:read", ":material/summarize:"),
-    Page("overdue", "overdue.py", "overdue", "complaint:read", ":material/schedule:"),
-    Page("complaints", "complaints.py", "complaints", "complaint:read", ":material/search:"),
-    Page("complaint", "complaint.py", "complaint", "complaint:read", ":material/description:", hidden=True),
+    Page("overdue", "overdue.py", "overdue", "overdue:read", ":material/schedule:"),
+    Page("complaints", "complaints.py", "complaints", "complaints:read", ":material/search:"),
+    Page("complaint", "complaint.py", "complaint", "complaints:read", ":material/description:", hidden=True),
     Page("data", "data.py", "data", "data:read", ":material/database:"),
 )
 BY_KEY = {page.key: page for page in PAGES}

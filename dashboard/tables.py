@@ -7,7 +7,7 @@ from urllib.parse import quote
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard.words import t
+from dashboard.words import literal, t
 
 ROW_HEIGHT = 34
 MOST_ROWS = 50  # more rows than this scroll inside the table
@@ -47,7 +47,8 @@ def cut(text: str | None, n: int) -> str:
     return kept + "…"
 
 
-def overdue_columns(longest: int, *, soon: bool = False, marks: Sequence[str] = (), key: str | None = None) -> dict[str, ColumnConfig]:
+def overdue_columns(longest: int, *, soon: bool = False, marks: Sequence[str] = (),
+                    key: str | None = None) -> dict[str, ColumnConfig]:
     """column_config of the overdue table (its data has the columns of ``OVERDUE``; ``marks`` is a list, the others text
     but ``days_late``, whole). ``longest`` is the most days late of all rows, which fills the bar; ``soon`` is the same
     table of what is due soon: days left, amber. ``key`` names the number's buttons: ``st.session_state[key]``."""
@@ -56,12 +57,14 @@ def overdue_columns(longest: int, *, soon: bool = False, marks: Sequence[str] = 
         "marks": lambda label, px: config.MultiselectColumn(label, width=px, options=list(marks)),
         "number": lambda label, px: config.ButtonColumn(label, width=px, type="tertiary", key=key),
         "days_late": lambda label, px: config.ProgressColumn(
-            t("overdue.col_days_left") if soon else label, width=px, format="%d", min_value=0, max_value=max(longest, 1),
-            color="orange" if soon else "red"),
+            t("overdue.col_days_left") if soon else label, width=px, format="%d", min_value=0,
+            max_value=max(longest, 1), color="orange" if soon else "red"),
     }
     columns = {}
     for name, (word, px) in OVERDUE.items():
-        columns[name] = special.get(name, lambda label, px: config.TextColumn(label, width=px))(t(word), px)
+        align = "right" if name in ("limit", "promise") else None
+        make = special.get(name)
+        columns[name] = make(t(word), px) if make else config.TextColumn(t(word), width=px, alignment=align)
     return columns
 
 
@@ -77,7 +80,7 @@ def is_phone() -> bool:
 
 def telephone(number: str) -> str:
     """A ``tel:`` link as Markdown; anything but a plain telephone number stays text."""
-    from dashboard.words import literal
-
     plain = "".join(c for c in number if c in "0123456789+-*# ")
-    return f"[{literal(number)}](tel:{quote(plain.replace(' ', ''), safe='+*')})" if plain == number and number else literal(number)
+    if not number or plain != number:
+        return literal(number)
+    return f"[{literal(number)}](tel:{quote(plain.replace(' ', ''), safe='+*')})"

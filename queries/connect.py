@@ -1,5 +1,7 @@
 """From settings to the application's logins: the embedded server where none is given, migrations, packs, passwords."""
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -27,3 +29,15 @@ def application(database_url: str | None, data: Path, zone: str) -> dict[str, st
     url = administrator(database_url, data)
     setup.setup(url, zone=zone)
     return schema.login_urls(url, data)
+
+
+def as_owner(url: str, work: Callable, **params: Any) -> Any:
+    """`work(conn, **params)` in one transaction as the schema's owner (set-up, calendars, the demo): never for a page."""
+    engine = create_engine(url)
+    try:
+        with engine.begin() as conn:
+            conn.execute(text("set local role desk_owner"))
+            conn.execute(text("set local search_path = desk, public"))
+            return work(conn, **params)
+    finally:
+        engine.dispose()

@@ -49,3 +49,8 @@ def calendars(conn: Connection) -> pd.DataFrame:
          where exists (select from complaint x where x.calendar_id = c.calendar_id)
            and y.year between extract(year from (select max(as_of) from tick))::int - 1 and extract(year from (select max(as_of) from tick))::int + 1
          order by 1, 2, 3"""), conn)
+
+
+def check_spans(conn: Connection) -> list[int]:
+    """Complaints whose stored spans differ from what the raw rows say; empty = all is true."""
+    return list(conn.execute(text("select check_spans()")).scalars())

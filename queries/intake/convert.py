@@ -211,7 +211,8 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-# Control characters, lone surrogates, marks of writing direction (which can make a text read as another), byte order mark.
+# Control characters, lone surrogates, byte order marks, and marks of writing direction (they can make a text read as
+# another one).
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
                        "\ud800-\udfff]").sub
 _BREAKS = re.compile(r"[\t\r\n\u2028\u2029]+").sub
@@ -282,7 +283,7 @@ def _code(codes: tuple[str, ...]) -> Callable[[object], str]:
 
 
 def _timestamps(zone: ZoneInfo, formats: tuple[str, ...], strict: bool = False) -> Callable[[object], datetime]:
-    """The parser of a time column: by its own format alone (strict), else generally, else by the mapping's other formats."""
+    """The parser of a time column: by its own format alone (strict), else generally, else by `formats`."""
     parsers = [dates.parser(form) for form in formats]
     utc = timezone.utc
 
@@ -313,7 +314,7 @@ def _timestamps(zone: ZoneInfo, formats: tuple[str, ...], strict: bool = False) 
         moment = one(value) if value.__class__ is str else from_cell(value)
         if not 1900 <= moment.year < 2200:   # 0001-01-01 and 9999-12-31 stand for "none"; the mapping's null can say so
             raise ValueError(value)
-        # A naive time of the double hour is the first (fold=0), one of the missing hour moves forward: so zoneinfo reads it.
+        # fold=0: zoneinfo takes the first of the double hour, and moves the missing hour forward.
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
         return moment.astimezone(utc)

@@ -54,7 +54,7 @@ def land(conn: Connection, source: Source, mapping: Mapping, *, now: datetime, p
     report = Report(mapping.name, source.name, unused_columns=source.unused_columns, dry_run=dry_run)
     zone = str(mapping.timezone)
     calendar_id = calendars.install(conn, mapping.calendar or calendars.country_of(zone), zone)
-    ids = {"pack": mapping.pack or pack, "calendar": calendar_id, "name": mapping.name, "tz": zone}
+    ids = {"pack": mapping.pack or pack, "calendar": calendar_id, "name": mapping.name, "tz": zone, "limits": "due_at" in mapping.fields}
     ids["source"] = conn.execute(_SOURCE, ids).scalar_one()
     ids["batch"] = report.batch_id = conn.execute(_BATCH, {"source": ids["source"], "file": source.name, "digest": source.digest or "",
                                                            "mapping": mapping.digest}).scalar_one()
@@ -203,11 +203,11 @@ _RESOLVE = text("""
 _VALUES = """p.received_at, coalesce(p.registered_at, clock_timestamp()), p.dispatched_at, p.read_at, p.customer_replied_at, p.office_replied_at, p.closed_at, p.filed_at,
            p.channel_id, p.category_id, p.subcategory, left(p.complexity, 1)::"char", p.source_unit_id, p.handler, p.person_complained,
            coalesce(p.title, ''), p.amount, p.amount_demanded, coalesce(p.major, false), coalesce(p.anonymous, false), coalesce(array_position(array['none', 'city', 'province', 'central'], p.media_level) - 1, 0), p.outcome,
-           p.responsibility, p.status, p.disputed, p.due_at, case p.source_verdict when 'on_time' then 'o' when 'late' then 'l' end::"char", p.unit_value, p.marks, p.digest"""
+           p.responsibility, p.status, p.disputed, p.due_at, case p.source_verdict when 'on_time' then 'o' when 'late' then 'l' end::"char", p.unit_value, p.marks, p.digest, :limits"""
 _COLUMNS = """received_at, registered_at, dispatched_at, read_at, customer_replied_at, office_replied_at, closed_at, filed_at,
            channel_id, category_id, subcategory, complexity, source_unit_id, handler, person,
            title, amount, amount_demanded, major, anonymous, media_level, outcome,
-           responsibility, status, disputed, source_due_at, source_verdict, source_unit_value, marks, digest"""
+           responsibility, status, disputed, source_due_at, source_verdict, source_unit_value, marks, digest, limit_by_source"""
 _ADD = text(f"""
     insert into complaint (source_id, complaint_no, pack, calendar_id, batch_id, accepting_unit_id, unit_id, first_unit_id, about_unit_id, first_category_id,
            {_COLUMNS})
@@ -237,10 +237,8 @@ _CHILDREN = [text(statement) for statement in (
         select k.complaint_id, coalesce(p.text, ''), coalesce(p.demand, ''), coalesce(p.reply_text, '') from placed p {_LANDED}
          where {_FRESH} and (p.text is not null or p.demand is not null or p.reply_text is not null)
         on conflict (complaint_id) do update set text = excluded.text, demand = excluded.demand, reply = excluded.reply""",
-    f"""insert into complainant (complaint_id, name, phone)
-        select k.complaint_id, p.complainant_name, p.complainant_phone from placed p {_LANDED}
-         where {_FRESH} and (p.complainant_name is not null or p.complainant_phone is not null)
-        on conflict (complaint_id) do update set name = excluded.name, phone = excluded.phone""",
+    f"""select keep_persons(array_agg(k.complaint_id), array_agg(p.complainant_name), array_agg(p.complainant_phone)) from placed p {_LANDED}
+         where {_FRESH} and (p.complainant_name is not null or p.complainant_phone is not null)""",
     f"""insert into call_back (complaint_id, call_no, at, by_whom, outcome, score)
         select k.complaint_id, 1, coalesce(p.closed_at, p.customer_replied_at, p.received_at), 'office', 'answered', p.satisfaction from placed p {_LANDED}
          where {_FRESH} and p.satisfaction is not null

@@ -1,4 +1,4 @@
-"""A mapping says which column of a source is which field of a complaint. `load` reads one and refuses what it cannot keep."""
+"""A mapping says which column of a source is which field of a complaint. `load` reads one, or refuses."""
 import difflib
 import hashlib
 import re
@@ -139,7 +139,7 @@ class _Check:
                 self.is_a(source[key], str, ("source", key), "a text")
         for key in ("complaint_no", "received_at"):
             if key not in fields:
-                self.fail(("fields",), f"{key} is missing; complaint_no, received_at and unit (or unit_path) are needed")
+                self.fail(("fields",), f"{key} is missing; complaint_no, received_at and unit or unit_path are needed")
         if not {"unit", "unit_path"} & fields.keys():
             self.fail(("fields",), 'unit is missing; give unit = "Column", unit_path = ["Column", …] '
                                    'or unit = { value = "name" }')

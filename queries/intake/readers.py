@@ -78,7 +78,7 @@ class Source:
 
 
 def open_source(path_or_url: str | Path, mapping: Mapping) -> Source:
-    """The file, or the result of the mapping's query at an SQLAlchemy URL, with the mapping's columns checked. ReadError."""
+    """The file, or the mapping's query at an SQLAlchemy URL, with the mapping's columns checked. ReadError."""
     with ExitStack() as stack:
         if "://" in str(path_or_url):
             source = _sql(str(path_or_url), mapping, stack)
@@ -128,7 +128,7 @@ def _csv(name: str, file: BinaryIO, size: int, packed: bool, digest: str, mappin
 
 
 def _encoding(name: str, content: BinaryIO, packed: int | None, given: str | None) -> tuple[str, str]:
-    """The encoding in which the whole content decodes, and the beginning of it as text. ReadError names what was tried."""
+    """The encoding in which all of it decodes, and its beginning as text. ReadError names what was tried."""
     tried = []
     for encoding in [given] if given else ["utf-8", "gb18030"]:
         if codecs.lookup(encoding).name == "utf-8":
@@ -168,7 +168,7 @@ def _decode(name: str, content: BinaryIO, packed: int | None, encoding: str, che
         last_break = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         line_length = line_length + len(chunk) if last_break < 0 else len(chunk) - last_break
         if line_length > MAX_LINE:
-            raise ReadError(f"{name} has a line of more than {MAX_LINE >> 20} MB (line {lines + 1:,}): it is not a CSV.")
+            raise ReadError(f"{name} has a line of more than {MAX_LINE >> 20} MB (line {lines + 1:,}): no CSV.")
         if packed and offset > RATIO_FROM and offset > MAX_RATIO * packed:
             raise ReadError(f"{name} unpacks to more than {MAX_RATIO} times its size: refused as a decompression bomb.")
         if check_chinese and not text.isascii():
@@ -182,7 +182,7 @@ def _decode(name: str, content: BinaryIO, packed: int | None, encoding: str, che
 
 
 def _delimiter(head: str, needed: tuple[str, ...]) -> str:
-    """The separator under which a line of the beginning shows most of the mapping's columns; a comma where it is open."""
+    """The separator under which a line of the beginning shows most of the mapping's columns; else a comma."""
     lines = head.splitlines()[:HEADER_WITHIN]
     return max(",;\t|", key=lambda d: max(
         len(set(needed) & {c.strip() for c in cells}) for cells in ([c.strip('"') for c in n.split(d)] for n in lines)))
@@ -282,7 +282,8 @@ def _sql(url: str, mapping: Mapping, stack: ExitStack) -> Source:
         shown = address.render_as_string(hide_password=True)
         engine = create_engine(address)
         stack.callback(engine.dispose)
-        options = {"stream_results": True, "yield_per": 1000, "no_parameters": True}     # no_parameters: % and : are plain
+        # no_parameters: % and : of the query are plain characters
+        options = {"stream_results": True, "yield_per": 1000, "no_parameters": True}
         if engine.dialect.name == "postgresql":
             options["postgresql_readonly"] = True
         connection = stack.enter_context(engine.connect().execution_options(**options))

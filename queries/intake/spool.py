@@ -1,4 +1,4 @@
-"""What needs more than one row at a time, in bounded memory: repeated numbers and event logs. Both use a temporary SQLite."""
+"""What needs more than one row at a time, repeated numbers and event logs. A temporary SQLite bounds the memory."""
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -27,15 +27,16 @@ class Seen:
         self._execute = _temporary("create table seen (id text primary key, digest blob) without rowid").execute
 
     def before(self, row: Row) -> str:
-        """"" if the number is new, "same" if the whole row came before, "other" if the number came with other content."""
-        if self._execute("insert into seen values (?, ?) on conflict do nothing", (row.complaint_no, row.digest)).rowcount:
+        """Empty if the number is new, "same" if the whole row came before, "other" if the content was another."""
+        insert = "insert into seen values (?, ?) on conflict do nothing"
+        if self._execute(insert, (row.complaint_no, row.digest)).rowcount:
             return ""
         found, = self._execute("select digest from seen where id = ?", (row.complaint_no,)).fetchone()
         return "same" if found == row.digest else "other"
 
 
 class EventLog:
-    """Rows of an event log, put aside and given back as one complaint a key: the last row, with all rows as its history."""
+    """Rows of an event log, given back as one complaint a key: the last row, with all rows as its history."""
 
     def __init__(self) -> None:
         self._database = _temporary("create table event (key text, rank int, place, line int, shown text, row blob)")

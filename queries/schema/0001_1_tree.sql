@@ -44,19 +44,16 @@ create function unit_width(level int) returns bigint language sql immutable as $
     select 1::bigint << (array[55, 39, 25, 13, 5, 0])[level + 1] $$;
 
 create function unit_place() returns trigger language plpgsql as $$
-declare top bigint := -1; over record;
+declare top bigint; above unit;
 begin
     perform pg_advisory_xact_lock(hashtext('desk.tree'));
-    new.level := 0;
-    if new.parent_id is not null then
-        select label, level into over from unit where unit_id = new.parent_id;
-        new.level := over.level + 1;
-    end if;
+    select * into above from unit where unit_id = new.parent_id;
+    new.level := coalesce(above.level + 1, 0);
     if new.level > 5 then
         raise exception 'the tree of units is at most six levels deep' using errcode = 'check_violation';
     end if;
-    select max(label) into top from unit where parent_id is not distinct from new.parent_id and unit_id <> new.unit_id;
-    new.label := coalesce(top, case when new.level = 0 then 0 else over.label end) + unit_width(new.level);
+    select max(label) into top from unit where parent_id is not distinct from new.parent_id;
+    new.label := coalesce(top, above.label, 0) + unit_width(new.level);
     new.label_end := new.label + unit_width(new.level) - 1;
     return new;
 end $$;

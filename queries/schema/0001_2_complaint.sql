@@ -56,6 +56,7 @@ create table complaint (
     status       text,
     disputed     boolean,
     source_due_at timestamptz,                             -- the source's own limit
+    limit_by_source boolean not null default false,        -- the source gives limits: where it governs and gives none, there is none
     source_verdict "char" check (source_verdict in ('o', 'l')),  -- what the source calls it: on time, late
     source_unit_value text,                                -- the unit as the source last gave it
     marks        text[] not null default '{}',             -- closed_before_received, far_limit, …

@@ -51,13 +51,19 @@ create index span_provisional on clock_span (calendar_id) where provisional;
 create function day_end(d date, tz text) returns timestamptz language sql stable as $$
     select ((d + 1)::timestamp at time zone tz) - interval '1 microsecond' $$;
 
+-- The version of a pack's policy by which a complaint received at this moment is judged.
+create function policy_at(pack text, received timestamptz, cal int) returns smallint language sql stable as $$
+    select p.policy_id from policy p join calendar c on c.calendar_id = cal
+     where p.pack = policy_at.pack and p.effective_from <= (received at time zone c.tz)::date
+     order by p.effective_from desc limit 1 $$;
+
 -- The limit of one clock: always one row; due_at is null where there is no limit. `source_due` given = that limit governs.
 -- Rule: ends with the last instant of the working day whose ordinal is ordinal(day of start) + N (product.md §3).
 create function limit_at(policy int, clk "char", category int, complex "char", channel int, started timestamptz, cal int, source_due timestamptz)
 returns table (limit_id int, target_at timestamptz, due_at timestamptz, due_ord int, started_ord int, provisional boolean)
 language sql stable as $$
     select l.limit_id,
-           case when least(coalesce(l.target - z.counted, 2147483647), d.due_ord - s.ordinal - d.soon) < d.due_ord - s.ordinal
+           case when least(l.target - z.counted, d.due_ord - s.ordinal - d.soon) < d.due_ord - s.ordinal
                 then least(d.due_at, day_end(t.day, c.tz)) else d.due_at end,
            d.due_at, d.due_ord, s.ordinal,
            coalesce(y.status = 'estimated', false)
@@ -86,59 +92,56 @@ language sql stable as $$
                    case when source_due is null then l.soon
                         when f.ordinal - s.ordinal >= 10 then 3 when f.ordinal - s.ordinal >= 3 then 1 else 0 end as soon) d on true
       left join workday t on t.calendar_id = c.calendar_id and t.working
-            and t.ordinal = s.ordinal + least(coalesce(l.target - z.counted, 2147483647), d.due_ord - s.ordinal - d.soon)
+            and t.ordinal = s.ordinal + least(l.target - z.counted, d.due_ord - s.ordinal - d.soon)
      where c.calendar_id = cal $$;
 
 -- The stretches of time of these complaints, from the raw rows alone. Triggers store what it returns; check_spans() compares.
+-- Everything a row needs is carried along: there is no join from one step to another, so it is linear in the number of complaints.
 create function span_of(ids bigint[]) returns setof clock_span language sql stable as $$
     with base as (
-        select c.*, p.source_limit, coalesce(c.complexity, k.complexity) as complex
+        select c.complaint_id, c.received_at, c.ended_at, c.excluded_at, c.dispatched_at, c.source_due_at, c.first_unit_id, c.unit_id, c.accepting_unit_id,
+               c.about_unit_id, c.first_category_id, c.category_id, c.channel_id, c.complexity, c.anonymous, c.policy_id, c.source_id, c.calendar_id,
+               c.restricted, z.tz, p.source_limit, p.source_limit = 'governs' and c.limit_by_source and c.source_due_at is null as no_limit,
+               exists (select from policy_limit l where l.policy_id = c.policy_id and l.clock = 'd' and l.amount is not null
+                          and (l.channel_id is null or l.channel_id = c.channel_id)) as has_dispatch,
+               exists (select from policy_limit l where l.policy_id = c.policy_id and l.clock = 'w' and l.amount is not null) as has_verify,
+               exists (select from policy_limit l where l.policy_id = c.policy_id and l.clock = 'k' and l.amount is not null) as has_call_back
           from complaint c
           join policy p using (policy_id)
-          join category k on k.category_id = c.first_category_id
+          join calendar z using (calendar_id)
          where c.complaint_id = any (ids)
     ), run as (                                            -- one row per clock that ran
-        select b.complaint_id, 'r'::"char" as clock, 0 as run, 'r'::"char" as entry, b.received_at as started_at, 'infinity'::timestamptz as stopped_at,
-               b.ended_at, b.first_unit_id as unit_id, b.first_category_id as category_id,
-               case when b.source_limit = 'governs' then b.source_due_at end as source_due_at
+        select b.*, 'r'::"char" as clock, 0 as run, 'r'::"char" as entry, b.received_at as started_at, 'infinity'::timestamptz as stopped_at,
+               b.ended_at as run_ended_at, b.first_unit_id as run_unit_id, b.first_category_id as run_category_id,
+               case when b.source_limit = 'governs' then b.source_due_at end as run_due_at
           from base b
         union all                                          -- bank pack: the limit of the incoming letter is a second clock
-        select b.complaint_id, 's', 0, 'r', b.received_at, 'infinity', b.ended_at, b.first_unit_id, b.first_category_id, b.source_due_at
+        select b.*, 's', 0, 'r', b.received_at, 'infinity', b.ended_at, b.first_unit_id, b.first_category_id, b.source_due_at
           from base b where b.source_limit = 'second' and b.source_due_at is not null
         union all
-        select b.complaint_id, 'o', r.redo_no, 'o', r.started_at,
-               coalesce(lead(r.started_at) over (partition by r.complaint_id order by r.redo_no), 'infinity'), r.ended_at,
-               coalesce((select m.unit_to from event m where m.complaint_id = r.complaint_id and m.cut and m.code <> 'charged' and m.unit_to is not null
-                            and m.at <= r.started_at and not exists (select from event v where v.complaint_id = m.complaint_id and v.voids = m.event_id)
-                          order by m.at desc, m.event_id desc limit 1), b.first_unit_id),
-               b.category_id, null
+        select b.*, 'o', r.redo_no, 'o', r.started_at, coalesce(lead(r.started_at) over (partition by r.complaint_id order by r.redo_no), 'infinity'),
+               r.ended_at, b.unit_id, b.category_id, null
           from base b join redo r using (complaint_id)
         union all
-        select b.complaint_id, 'd', 0, 'r', b.received_at, 'infinity', coalesce(b.dispatched_at, b.ended_at), b.accepting_unit_id, b.first_category_id, null
-          from base b
-         where exists (select from policy_limit l where l.policy_id = b.policy_id and l.clock = 'd' and l.amount is not null
-                        and (l.channel_id is null or l.channel_id = b.channel_id))
+        select b.*, 'd', 0, 'r', b.received_at, 'infinity', b.dispatched_at, b.accepting_unit_id, b.first_category_id, null
+          from base b where b.has_dispatch
         union all
-        select b.complaint_id, 'w', w.withdrawal_no, 'r', w.requested_at,
+        select b.*, 'w', w.withdrawal_no, 'r', w.requested_at,
                coalesce(lead(w.requested_at) over (partition by w.complaint_id order by w.withdrawal_no), 'infinity'),
                w.verified_at, coalesce(w.by_unit_id, b.accepting_unit_id), b.category_id, null
-          from base b join withdrawal w using (complaint_id)
-         where exists (select from policy_limit l where l.policy_id = b.policy_id and l.clock = 'w' and l.amount is not null)
+          from base b join withdrawal w using (complaint_id) where b.has_verify
         union all
-        select b.complaint_id, 'k', 0, 'r', b.ended_at, 'infinity',
+        select b.*, 'k', 0, 'r', b.ended_at, 'infinity',
                (select min(a.at) from call_back a where a.complaint_id = b.complaint_id and a.by_whom = 'office' and a.at >= b.ended_at
                    and (a.outcome in ('answered', 'refused') or a.call_no >= 3)),
                b.accepting_unit_id, b.category_id, null
-          from base b
-         where b.ended_at is not null and not b.anonymous
-           and exists (select from policy_limit l where l.policy_id = b.policy_id and l.clock = 'k' and l.amount is not null)
+          from base b where b.has_call_back and b.ended_at is not null and not b.anonymous
     ), cut as (                                            -- … and one per event that changed unit, category, limit or verdict
-        select r.complaint_id, r.clock, r.run, r.stopped_at, r.started_at as at, 0::bigint as event_id, r.entry, r.unit_id as unit_to,
-               r.category_id as category_to, true as sets_limit, null::timestamptz as target_to, null::timestamptz as due_to, null::timestamptz as was_at,
-               null::int as charged_to, null::text as code
+        select r.*, r.started_at as at, 0::bigint as event_id, r.entry as by, r.run_unit_id as unit_to, r.run_category_id as category_to, true as sets_limit,
+               null::timestamptz as target_to, null::timestamptz as due_to, null::timestamptz as was_at, null::int as charged_to, null::text as code
           from run r
         union all
-        select r.complaint_id, r.clock, r.run, r.stopped_at, greatest(e.at, r.started_at), e.event_id,
+        select r.*, greatest(e.at, r.started_at), e.event_id,
                (case e.code when 'recategorised' then 'c' when 'limit_moved' then 'l' when 'charged' then 'a' when 'returned' then 't'
                             when 'restored' then 'e' else 'm' end)::"char",
                case when e.code <> 'charged' then e.unit_to end,
@@ -155,58 +158,54 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
         select cut.*, row_number() over w as n, lead(at, 1, stopped_at) over w as valid_to
           from cut window w as (partition by complaint_id, clock, run order by at, event_id)
     ), known as (                                          -- the last known value rides on the number of its row
-        select m.complaint_id, m.clock, m.run, m.n, m.at as valid_from, m.valid_to, m.sets_limit, m.target_to, m.due_to, m.code,
-               first_value(m.entry) over (partition by m.complaint_id, m.clock, m.run, m.at order by m.n) as entry,
-               (max(m.n << 32 | m.unit_to) over w & 4294967295)::int as unit_id,
-               (max(m.n << 32 | m.category_to) over w & 4294967295)::smallint as category_id,
-               (max(m.n << 32 | m.charged_to) over w & 4294967295)::int as charged_to,
+        select m.*,
+               first_value(m.by) over (partition by m.complaint_id, m.clock, m.run, m.at order by m.n) as entered,
+               (max(m.n << 32 | m.unit_to) over w & 4294967295)::int as unit_now,
+               (max(m.n << 32 | m.category_to) over w & 4294967295)::smallint as category_now,
+               (max(m.n << 32 | m.charged_to) over w & 4294967295)::int as decided,
                max(m.n) filter (where m.sets_limit) over w as limit_n,
                min(m.was_at) filter (where m.code = 'returned') over later as was_ended,
                min(m.was_at) filter (where m.code = 'restored') over later as was_excluded
           from numbered m
         window w as (partition by m.complaint_id, m.clock, m.run order by m.n),
                later as (partition by m.complaint_id, m.clock, m.run order by m.n rows between 1 following and unbounded following)
-    ), limited as (
-        select k.complaint_id, k.clock, k.run, k.n, r.started_at, l.started_ord,
-               case when k.code = 'limit_moved' then k.due_to when k.code = 'recategorised' then greatest(l.due_at, q.day_ends) else l.due_at end as due_at,
+    ), limited as (                                        -- rows that set a limit compute it, the others take it over below
+        select k.*, l.started_ord, l.limit_id, l.provisional,
+               case when k.code = 'limit_moved' then k.due_to when k.code = 'recategorised' then greatest(l.due_at, q.day_ends) else l.due_at end as due,
                case when k.code = 'limit_moved' then coalesce(k.target_to, k.due_to)
-                    when k.code = 'recategorised' and l.due_at < q.day_ends then q.day_ends else l.target_at end as target_at,
-               case when k.code = 'limit_moved' then 'l' when r.source_due_at is not null then 's' else 'p' end::"char" as due_from,
-               l.limit_id, l.provisional and k.code is distinct from 'limit_moved' as provisional, k.category_id
+                    when k.code = 'recategorised' and l.due_at < q.day_ends then q.day_ends else l.target_at end as target,
+               case when k.code = 'limit_moved' then 'l' when k.run_due_at is not null then 's' else 'p' end::"char" as due_by
           from known k
-          join run r using (complaint_id, clock, run)
-          join base b using (complaint_id)
-          join calendar c using (calendar_id)
-          join category g on g.category_id = k.category_id
-         cross join lateral limit_at(b.policy_id, k.clock, k.category_id, coalesce(b.complexity, g.complexity), b.channel_id, r.started_at,
-                                     b.calendar_id, r.source_due_at) l
-         cross join lateral (select case when l.due_at is not null and r.source_due_at is null then day_end((k.valid_from at time zone c.tz)::date, c.tz) end as day_ends) q
-         where k.sets_limit
-    ), judged as (
-        select k.*, l.started_at, l.started_ord, l.target_at, l.due_at, l.due_from, l.limit_id, l.provisional,
-               coalesce(k.was_ended, r.ended_at) as ended_at, case when k.clock <> 'w' then coalesce(k.was_excluded, b.excluded_at) end as excluded_at,
-               (min(k.n << 32 | k.unit_id) filter (where least(l.due_at, r.ended_at) < k.valid_to)
-                  over (partition by k.complaint_id, k.clock, k.run order by k.n rows between unbounded preceding and 1 preceding)
+          join category g on g.category_id = k.category_now
+          left join lateral limit_at(k.policy_id, case when k.no_limit then '-' else k.clock end, k.category_now, coalesce(k.complexity, g.complexity), k.channel_id, k.started_at,
+                                     k.calendar_id, k.run_due_at) l on k.sets_limit
+          left join lateral (select day_end((k.at at time zone k.tz)::date, k.tz) as day_ends) q on l.due_at is not null
+    ), carried as (
+        select m.*, first_value(m.started_ord) over w as start_ord, first_value(m.limit_id) over w as limit_now,
+               first_value(m.provisional) over w as provisional_now, first_value(m.due) over w as due_at, first_value(m.target) over w as target_at,
+               first_value(m.due_by) over w as due_from,
+               first_value(m.category_now) over f as first_category, first_value(m.target) over f as first_target, first_value(m.due) over f as first_due
+          from limited m
+        window w as (partition by m.complaint_id, m.clock, m.run, m.limit_n order by m.n),
+               f as (partition by m.complaint_id, m.clock, m.run order by m.n)
+    ), judged as (                                         -- accountable: who had it when the limit passed or the reply was done, whichever came first
+        select c.*, coalesce(c.was_ended, c.run_ended_at) as ends, coalesce(c.was_excluded, c.excluded_at) as excluded,
+               (min(c.n << 32 | c.unit_now) filter (where least(c.due_at, c.run_ended_at) < c.valid_to)
+                  over (partition by c.complaint_id, c.clock, c.run order by c.n rows between unbounded preceding and 1 preceding)
                   & 4294967295)::int as settled_on
-          from known k
-          join run r using (complaint_id, clock, run)
-          join base b using (complaint_id)
-          join limited l on (l.complaint_id, l.clock, l.run, l.n) = (k.complaint_id, k.clock, k.run, k.limit_n)
+          from carried c
     )
-    select j.complaint_id, j.clock, row_number() over (partition by j.complaint_id, j.clock order by j.run, j.n)::smallint, j.valid_from, j.valid_to,
-           j.entry, j.unit_id, u.label, a.unit_id, a.label, b.about_unit_id, o.label, j.category_id, b.channel_id,
-           b.received_at, j.started_at, j.started_ord, j.target_at, j.due_at, d.ordinal, j.due_from, j.limit_id, j.provisional,
-           f.category_id, f.target_at, f.due_at, j.ended_at, e.ordinal, j.excluded_at, b.source_id, b.calendar_id, b.restricted, null::timestamptz
+    select j.complaint_id, j.clock, row_number() over (partition by j.complaint_id, j.clock order by j.run, j.n)::smallint, j.at, j.valid_to,
+           j.entered, j.unit_now, u.label, a.unit_id, a.label, j.about_unit_id, o.label, j.category_now, j.channel_id,
+           j.received_at, j.started_at, j.start_ord, j.target_at, j.due_at, d.ordinal, j.due_from, j.limit_now, coalesce(j.provisional_now, false),
+           j.first_category, j.first_target, j.first_due, j.ends, e.ordinal, j.excluded, j.source_id, j.calendar_id, j.restricted, null::timestamptz
       from judged j
-      join base b using (complaint_id)
-      join calendar c using (calendar_id)
-      join limited f on (f.complaint_id, f.clock, f.run, f.n) = (j.complaint_id, j.clock, j.run, 1)
-      join unit u on u.unit_id = j.unit_id
-      join unit a on a.unit_id = coalesce(j.charged_to, j.settled_on, j.unit_id)
-      join unit o on o.unit_id = b.about_unit_id
-      left join workday d on d.calendar_id = b.calendar_id and isfinite(j.due_at) and d.day = (j.due_at at time zone c.tz)::date
-      left join workday e on e.calendar_id = b.calendar_id and e.day = (j.ended_at at time zone c.tz)::date
-     where j.valid_from < j.valid_to $$;
+      join unit u on u.unit_id = j.unit_now
+      join unit a on a.unit_id = coalesce(j.decided, j.settled_on, j.unit_now)
+      join unit o on o.unit_id = j.about_unit_id
+      left join workday d on d.calendar_id = j.calendar_id and isfinite(j.due_at) and d.day = (j.due_at at time zone j.tz)::date
+      left join workday e on e.calendar_id = j.calendar_id and e.day = (j.ends at time zone j.tz)::date
+     where j.at < j.valid_to $$;
 
 -- The one definition of late. Every clock uses it; X > N > A/B > E > D > C (product.md §4).
 create function clock_state(t timestamptz, target_at timestamptz, due_at timestamptz, ended_at timestamptz, excluded_at timestamptz)

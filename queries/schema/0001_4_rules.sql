@@ -27,9 +27,7 @@ begin
         new.accepting_unit_id := coalesce(new.accepting_unit_id, new.first_unit_id);
         new.about_unit_id := coalesce(new.about_unit_id, new.unit_id);
         if new.policy_id is null then
-            select policy_id into new.policy_id from policy x join calendar c on c.calendar_id = new.calendar_id
-             where x.pack = new.pack and x.effective_from <= (new.received_at at time zone c.tz)::date
-             order by x.effective_from desc limit 1;
+            new.policy_id := policy_at(new.pack, new.received_at, new.calendar_id);
             if new.policy_id is null then
                 raise exception 'no policy of % is in force at %', new.pack, new.received_at using errcode = 'check_violation';
             end if;
@@ -151,8 +149,17 @@ create trigger event_kept before delete or truncate or update on event execute f
 create trigger audit_kept before delete or truncate or update on audit execute function no_delete();
 
 -- History written directly (imports, demo): cutting events rebuild the spans. Inside complaint_changed() its own respan follows.
+-- A limit moves only by what the pack's policy names (params.by: extension, pause), an extension only while the limit has not passed.
 create function event_added() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
 begin
+    if exists (select from fresh e join complaint c using (complaint_id) join policy p using (policy_id)
+                where e.code = 'limit_moved' and coalesce(e.params ->> 'by', 'extension') <> all (p.moves)) then
+        raise exception 'the policy lets nothing of this kind move a limit' using errcode = 'check_violation', constraint = 'limit_may_not_move';
+    end if;
+    if exists (select from fresh e join clock_span s on s.complaint_id = e.complaint_id and s.clock = e.clock and s.valid_from <= e.at and e.at < s.valid_to
+                where e.code = 'limit_moved' and e.at > s.due_at) then
+        raise exception 'the limit has passed: it moves no more' using errcode = 'check_violation', constraint = 'limit_has_passed';
+    end if;
     if pg_trigger_depth() = 1 then
         perform respan(array(select distinct complaint_id from fresh where cut or voids is not null));
     end if;
@@ -183,6 +190,11 @@ begin
     when 'delay' then
         insert into event (complaint_id, at, code, user_id, reason)
         select n.complaint_id, n.reported_at, 'delay_reported', me(), n.reason from fresh n where tg_op = 'INSERT';
+        insert into event (complaint_id, at, code, user_id, due_to, reason, params)      -- an approved extension moves the limit, once
+        select n.complaint_id, n.approved_at, 'limit_moved', me(), n.due_to, n.reason, jsonb_build_object('by', 'extension', 'delay', n.delay_no)
+          from fresh n
+         where n.kind = 'extension' and n.approved_at is not null and n.due_to is not null
+           and not exists (select from event e where e.complaint_id = n.complaint_id and e.code = 'limit_moved' and e.params ->> 'delay' = n.delay_no::text);
     when 'directive' then
         insert into event (complaint_id, at, code, user_id, params)
         select n.complaint_id, n.at, 'directive', me(), jsonb_build_object('leader', n.leader) from fresh n where tg_op = 'INSERT';
@@ -191,7 +203,7 @@ begin
         select n.complaint_id, n.signed_at, 'signed', me(), n.unit_id from fresh n where n.signed_at is not null;
     else null;
     end case;
-    if tg_table_name in ('redo', 'withdrawal', 'call_back') then
+    if tg_table_name in ('redo', 'withdrawal', 'call_back', 'delay') then
         perform respan(array(select distinct complaint_id from fresh));
     else
         perform nextval('change_seq');

@@ -31,7 +31,8 @@ def launch() -> Iterator:
 
 
 @contextmanager
-def page(browser, *, size: tuple[int, int] = SCREEN, dark: bool = False, locale: str = "zh-CN", scale: float = 1) -> Iterator:
+def page(browser, *, size: tuple[int, int] = SCREEN, dark: bool = False, locale: str = "zh-CN",
+         scale: float = 1) -> Iterator:
     """A page in a context of its own; a narrow one says that it is a phone."""
     phone = size[0] < 600
     context = browser.new_context(

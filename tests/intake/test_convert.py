@@ -68,7 +68,8 @@ def test_half_days_and_bare_hours():
 
 
 @pytest.mark.parametrize("text", [
-    "soon", "01/02/2019", "2019/13/1", "2019/2/29", "2019/4/5 24:00", "2019/4/5 9:61", "2019-4/5", "2019", "9:32", "123456",
+    "soon", "01/02/2019", "2019/13/1", "2019/2/29", "2019/4/5 24:00", "2019/4/5 9:61", "2019-4/5", "2019", "9:32",
+    "123456",
     "上午 15:20", "0001-01-01", "9999-12-31", "2019-04-2509:32", 12.5, -1, True, timedelta(1), "NaN", float("nan"), "１"])
 def test_what_is_no_date_is_a_problem_of_the_row(convert, text):
     items = convert({"closed_at": '"c"'}, c=text)
@@ -81,7 +82,8 @@ def test_what_is_no_date_is_a_problem_of_the_row(convert, text):
     ("%m/%d/%Y %I:%M:%S %p", "01/02/2015 12:20:09 AM", datetime(2015, 1, 2, 0, 20, 9)),
     ("%m/%d/%Y %I:%M:%S %p", "1/2/2015 12:20:09 PM", datetime(2015, 1, 2, 12, 20, 9)),
     ("%d.%m.%y %H:%M", "02.01.68 09:05", datetime(2068, 1, 2, 9, 5)), ("%d.%m.%y", "02.01.69", datetime(1969, 1, 2)),
-    ("%d %b %Y", "2 Jan 2015", datetime(2015, 1, 2)), ("%A, %B %d, %Y", "Friday, January 2, 2015", datetime(2015, 1, 2)),
+    ("%d %b %Y", "2 Jan 2015", datetime(2015, 1, 2)),
+    ("%A, %B %d, %Y", "Friday, January 2, 2015", datetime(2015, 1, 2)),
     ("%Y-%m-%dT%H:%M:%S.%f%z", "2015-01-02T03:04:05.5-05:00",
      datetime(2015, 1, 2, 3, 4, 5, 500_000, timezone(timedelta(hours=-5)))),
     ("%Y年%m月%d日", "2015年1月2日", datetime(2015, 1, 2)), ("100%% %Y%m%d", "100% 20150102", datetime(2015, 1, 2)),

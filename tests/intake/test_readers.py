@@ -221,7 +221,8 @@ def test_a_wrong_sheet_names_those_that_exist(write, mapping):
 
 
 @pytest.mark.parametrize(("url", "query", "says"), [
-    ("sqlite://", "", "has no [source] query"), ("sqlite://", "select * from absent", "sqlite://: no such table: absent."),
+    ("sqlite://", "", "has no [source] query"),
+    ("sqlite://", "select * from absent", "sqlite://: no such table: absent."),
     ("sqlite://", "select 1 as No", "has no column 'Received'; its columns are No."),
     ("sqlite://", "create table t (a)", "must be a select"),
     ("nothing://x", "select 1", "no such kind of database"), ("://", "select 1", "cannot be read"),
