@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import streamlit as st
-from sqlalchemy.exc import OperationalError
+from pandas.errors import DatabaseError
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the root
@@ -13,6 +14,7 @@ if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the 
 
 from dashboard import data, filters, navigation, permissions, session, words  # noqa: E402
 from dashboard.words import t  # noqa: E402
+from queries.db import NotAllowed  # noqa: E402
 
 
 @st.cache_resource(show_spinner=False)
@@ -33,19 +35,38 @@ def logo() -> str:
             f'Microsoft YaHei, Noto Sans SC, Noto Sans CJK SC, system-ui, sans-serif">{name}</text></svg>')
 
 
+def trouble(error: Exception) -> str | None:
+    """What a failed statement means to the reader: slow (stopped), database (away), or None: a mistake of ours."""
+    cause = error if isinstance(error, DBAPIError | TimeoutError) else error.__cause__
+    if isinstance(cause, TimeoutError):
+        return "database"
+    code = getattr(getattr(cause, "orig", None), "pgcode", None)
+    if code == "57014":  # query_canceled: the time-out of the transaction
+        return "slow"
+    return "database" if isinstance(cause, OperationalError) or getattr(cause, "connection_invalidated", False) else None
+
+
+def run() -> None:
+    """The viewer of this run, the menu of what they may open, the page."""
+    data.start_run()
+    viewer = session.viewer()
+    page = navigation.choose(lambda permission: permissions.may(viewer.role, permission))
+    st.set_page_config(page_title=f"{page.title} · {t('app.name')}")
+    filters.carry()
+    settle()
+    page.run()
+
+
 words.begin()
 st.set_page_config(page_title=t("app.name"), page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide")
 st.logo(logo())
-
 try:
-    data.start_run()
-    viewer = session.viewer()
-except OperationalError:
-    st.error(t("error.database"))
-    st.button(t("error.retry"))
-    st.stop()
-page = navigation.choose(lambda permission: permissions.may(viewer.role, permission))
-st.set_page_config(page_title=f"{page.title} · {t('app.name')}")
-filters.carry()
-settle()
-page.run()
+    run()
+except NotAllowed:
+    st.error(t("error.not_allowed"))
+except (DBAPIError, DatabaseError, TimeoutError) as error:  # pandas wraps what its queries raise
+    kind = trouble(error)
+    if kind is None:
+        raise
+    st.error(t(f"error.{kind}"))
+    st.button(t("error.retry"), type="primary")

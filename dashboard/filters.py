@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import periods, words
+from dashboard import periods, session, words
 from dashboard.periods import Period
 from dashboard.words import t
 
@@ -55,6 +55,8 @@ def carry() -> None:
         st.query_params.update(st.session_state.get(_KEPT, {}))
         if words.REMEMBERED in st.session_state and "lang" not in st.query_params:
             st.query_params["lang"] = st.session_state[words.REMEMBERED]
+        if st.session_state.get("filter_as") and "as" not in st.query_params:
+            st.query_params["as"] = st.session_state["login"]
 
 
 def asked(name: str) -> int | None:
@@ -86,9 +88,9 @@ def bar(options: Options, *, as_of: datetime, zone: ZoneInfo, default: str = "la
         st.space("stretch")
         st.caption(t("app.as_of", moment=words.moment(as_of, zone)), width="content")
         language_switch()
-    params = dict(st.session_state[_KEPT])
-    if "lang" in st.query_params:
-        params["lang"] = st.query_params["lang"]
+        role_menu()
+    params = {"period": period.code} | st.session_state[_KEPT]  # said even where it is the default: pages differ in it
+    params |= {name: st.query_params[name] for name in ("lang", "as") if name in st.query_params}
     return Filters(period, unit if "unit" in show else None, category if "category" in show else None,
                    channel if "channel" in show else None, params)
 
@@ -106,12 +108,26 @@ def language_switch() -> None:
                          on_change=_use_language, width="content")
 
 
+def role_menu() -> None:
+    """Whose eyes: the demo's accounts, while there is no sign-in. The choice goes into the address as ``as``."""
+    accounts = {login: (name, role) for login, name, role in session.accounts()}
+    viewer = session.viewer()
+    if viewer.login not in accounts:
+        return
+    with st.popover(words.literal(viewer.name), icon=":material/account_circle:", width="content"):
+        st.session_state["filter_as"] = viewer.login
+        st.radio(t("app.choose_role"), list(accounts), key="filter_as", on_change=_use_account,
+                 format_func=lambda login: words.literal(accounts[login][0]),
+                 captions=[words.name("role", role) for _, role in accounts.values()])
+
+
 def path_text(options: Options) -> str:
     """总行 › 宁波分行: the unit as the bar names it; the root alone is 「总行 全部单位」."""
     if len(options.path) == 1:
-        return t("filter.all_units", unit=options.path[0][1])
+        root, label = options.path[0]
+        return t("filter.all_units", unit=words.literal(label)) if root else label  # 0: above several roots
     shown = options.path if len(options.path) < 4 else (options.path[0], (0, "…"), *options.path[-1:])
-    return t("filter.path_joint").join(label for _, label in shown)
+    return t("filter.path_joint").join(words.literal(label) for _, label in shown)
 
 
 # -- the menus ------------------------------------------------------------------------------------------------------
@@ -227,6 +243,11 @@ def _use_dates(today: date) -> None:
     if period:
         _drop("at")
         st.query_params.update({"period": "custom", "from": period.start.isoformat(), "to": period.last.isoformat()})
+
+
+def _use_account() -> None:
+    st.query_params["as"] = st.session_state["login"] = st.session_state["filter_as"]
+    _drop("unit", "at")
 
 
 def _use_language() -> None:

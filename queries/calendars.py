@@ -1,7 +1,8 @@
 """Working days: which days count, from official tables where there are any, and what to do when a year is published.
 
-A calendar is (code, time zone): China's table in Shanghai and in New York are two, because the day of receipt is not the same.
-Codes: "CN" (State Council's notices, package chinese_calendar), or a country or "country-region" of the package holidays ("US", "US-MA").
+A calendar is (code, time zone): China's table in Shanghai and in New York are two, because the day of receipt is not
+the same. Codes: "CN" (State Council's notices, package chinese_calendar), or a country or "country-region" of the
+package holidays ("US", "US-MA").
 """
 import csv
 from collections.abc import Iterable
@@ -27,14 +28,14 @@ class CalendarError(ValueError):
 
 
 def country_of(tz: str) -> str | None:
-    """The default calendar of a time zone: Asia/Shanghai -> CN, America/New_York -> US; None where no country is known (UTC)."""
+    """The default calendar of a time zone: Asia/Shanghai -> CN, America/New_York -> US, UTC -> None."""
     zone = get_global("zone_aliases").get(tz, tz)
     territory = get_global("zone_territories").get(zone)
     return territory if territory and territory.isalpha() and territory != "ZZ" else None
 
 
 def published(code: str) -> tuple[dict[int, list[Day]], str]:
-    """({year: the days that are not plain weekdays or weekends}, origin): what the installed packages know officially."""
+    """({year: the days that are not plain weekdays or weekends}, origin): what the installed packages know."""
     return _china() if code == "CN" else _country(code)
 
 
@@ -59,8 +60,7 @@ def _country(code: str) -> tuple[dict[int, list[Day]], str]:
     try:
         table = holidays.country_holidays(country, subdiv=region or None)
     except NotImplementedError:
-        raise CalendarError(f"There is no calendar {code!r}: CN, or a country such as US or US-MA that the package holidays "
-                            f"knows.") from None
+        raise CalendarError(f"There is no calendar {code!r}: give CN, or a country such as US or US-MA.") from None
     years = {year: [] for year in range(max(FIRST.year, table.start_year), min(LAST.year, table.end_year) + 1)}
     table = holidays.country_holidays(country, subdiv=region or None, years=years)
     for year, days in years.items():
@@ -74,17 +74,17 @@ def _country(code: str) -> tuple[dict[int, list[Day]], str]:
     return years, f"holidays {version('holidays')}"
 
 
-# Days in steps of one from the first to the last; what is not listed is a weekday or a weekend, and in an estimated year just that.
+# Every day from the first to the last; what is not listed is a plain weekday or weekend.
 _FILL = text("""
     insert into workday (calendar_id, day, working, kind, name, ordinal)
     select :cal, d.day, q.working,
            case when x.kind is not null then x.kind when y.status = 'estimated' then 'estimated'
                 when q.working then 'weekday' else 'weekend' end,
            coalesce(x.name, ''), sum(q.working::int) over (order by d.day)
-      from (select g::date as day from generate_series(cast(:first as timestamp), cast(:last as timestamp), '1 day') g) d
+      from (select g::date as day from generate_series(cast(:first as timestamp), :last, '1 day') g) d
       join calendar_year y on y.calendar_id = :cal and y.year = extract(year from d.day)
-      left join unnest(cast(:days as date[]), cast(:working as boolean[]), cast(:kinds as text[]), cast(:names as text[]))
-             as x (day, working, kind, name) using (day)
+      left join unnest(cast(:days as date[]), cast(:working as boolean[]),
+                       cast(:kinds as text[]), cast(:names as text[])) as x (day, working, kind, name) using (day)
      cross join lateral (select coalesce(x.working, extract(isodow from d.day) < 6) as working) q""")
 
 _YEARS = text("""
@@ -95,17 +95,23 @@ _YEARS = text("""
 
 
 def install(conn: Connection, code: str, tz: str) -> int:
-    """The calendar's id; makes and fills it where it is missing, and takes up years that a newer package has published since."""
+    """The calendar's id; makes it where it is missing, and takes up years that a newer package has published since."""
     years, origin = published(code)
-    made = conn.execute(text("insert into calendar (code, tz) values (:code, :tz) on conflict do nothing returning calendar_id"),
-                        {"code": code, "tz": tz}).scalar()
+    named = {"code": code, "tz": tz}
+    made = conn.execute(text("""
+        insert into calendar (code, tz) values (:code, :tz) on conflict do nothing
+        returning calendar_id"""), named).scalar()
     if made is not None:
-        conn.execute(_YEARS, {"cal": made, "published": list(years), "origin": origin, "first": FIRST.year, "last": LAST.year})
-        conn.execute(_FILL, {"cal": made, "first": FIRST, "last": LAST} | _columns(d for days in years.values() for d in days))
+        conn.execute(_YEARS, {"cal": made, "published": list(years), "origin": origin,
+                              "first": FIRST.year, "last": LAST.year})
+        exceptions = _columns(day for days in years.values() for day in days)
+        conn.execute(_FILL, {"cal": made, "first": FIRST, "last": LAST} | exceptions)
         return made
-    there = conn.execute(text("select calendar_id from calendar where code = :code and tz = :tz"), {"code": code, "tz": tz}).scalar_one()
-    waiting = conn.execute(text("select year from calendar_year where calendar_id = :cal and status = 'estimated' and year = any (:years)"
-                                " order by year"), {"cal": there, "years": list(years)}).scalars().all()
+    there = conn.execute(text("select calendar_id from calendar where code = :code and tz = :tz"), named).scalar_one()
+    waiting = conn.execute(text("""
+        select year from calendar_year
+         where calendar_id = :cal and status = 'estimated' and year = any (:years) order by year"""),
+        {"cal": there, "years": list(years)}).scalars().all()
     for year in waiting:
         load_year(conn, there, year, _whole(year, years[year]), origin)
     return there
@@ -114,7 +120,8 @@ def install(conn: Connection, code: str, tz: str) -> int:
 def load_year(conn: Connection, calendar_id: int, year: int, days: list[Day], origin: str) -> int:
     """Replaces a year of the table and marks it published; returns how many complaints were computed again.
 
-    `days` are (date, working, kind, name), every day of the year once. Ordinals run on over the years, so every later day moves with it.
+    `days` are (date, working, kind, name), every day of the year once. Ordinals run on over the years, so every later
+    day moves with it.
     """
     _check_year(year, days)
     changed = conn.execute(text("""
@@ -123,36 +130,41 @@ def load_year(conn: Connection, calendar_id: int, year: int, days: list[Day], or
          where w.calendar_id = :cal and w.working <> x.working"""), {"cal": calendar_id} | _columns(days)).scalar()
     conn.execute(text("""
         insert into calendar_year (calendar_id, year, status, origin) values (:cal, :year, 'published', :origin)
-        on conflict (calendar_id, year) do update set status = 'published', origin = excluded.origin, loaded_at = clock_timestamp()"""),
+        on conflict (calendar_id, year) do update
+           set status = 'published', origin = excluded.origin, loaded_at = clock_timestamp()"""),
         {"cal": calendar_id, "year": year, "origin": origin})
-    # Two steps: the index of working ordinals is unique at every row of a statement, and rows without `working` are not in it.
+    # In two steps: the index of working ordinals is unique at every row of a statement; days off are not in it.
     later = {"cal": calendar_id, "first": date(year, 1, 1)} | _columns(days)
-    conn.execute(text("""create temporary table if not exists new_days (day date, working boolean, kind text, name text, ordinal int)
-                         on commit drop"""))
+    conn.execute(text("""
+        create temporary table if not exists new_days (day date, working boolean, kind text, name text, ordinal int)
+            on commit drop"""))
     conn.execute(text("delete from new_days"))
     conn.execute(text("""
         insert into new_days
         select day, q.working, coalesce(x.kind, w.kind), coalesce(x.name, w.name),
-               coalesce((select b.ordinal from workday b where b.calendar_id = :cal and b.day = cast(:first as date) - 1), 0)
+               coalesce((select b.ordinal from workday b
+                          where b.calendar_id = :cal and b.day = cast(:first as date) - 1), 0)
                + sum(q.working::int) over (order by day)
           from workday w
-          left join unnest(cast(:days as date[]), cast(:working as boolean[]), cast(:kinds as text[]), cast(:names as text[]))
-                 as x (day, working, kind, name) using (day)
+          left join unnest(cast(:days as date[]), cast(:working as boolean[]),
+                           cast(:kinds as text[]), cast(:names as text[])) as x (day, working, kind, name) using (day)
          cross join lateral (select coalesce(x.working, w.working) as working) q
          where w.calendar_id = :cal and day >= :first"""), later)
-    conn.execute(text("update workday set working = false where calendar_id = :cal and day >= :first and working"), later)
+    conn.execute(text("""
+        update workday set working = false where calendar_id = :cal and day >= :first and working"""), later)
     conn.execute(text("""
         update workday w set working = n.working, kind = n.kind, name = n.name, ordinal = n.ordinal
           from new_days n where w.calendar_id = :cal and w.day = n.day"""), later)
-    return conn.execute(text("select recompute_provisional(cast(:cal as int), coalesce(cast(:since as date), 'infinity'))"),
-                        {"cal": calendar_id, "since": changed}).scalar_one()
+    return conn.execute(text("""
+        select recompute_provisional(cast(:cal as int), coalesce(cast(:since as date), 'infinity'))"""),
+        {"cal": calendar_id, "since": changed}).scalar_one()
 
 
 def read_csv(path: str | Path) -> list[Day]:
-    """The days of a file with columns date, is_workday (0, 1, true, false), kind and name; kind and name may be missing.
+    """The days of a file with columns date, is_workday (0, 1, true, false) and, where known, kind and name.
 
-    Kinds: weekday, weekend, holiday (statutory_off), makeup (makeup_workday). Every day of each year that occurs must be there once.
-    CalendarError names line and column.
+    Kinds: weekday, weekend, holiday (statutory_off), makeup (makeup_workday). Every day of each year that occurs must
+    be there once. CalendarError names line and column.
     """
     days: dict[date, Day] = {}
     with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -176,7 +188,7 @@ def read_csv(path: str | Path) -> list[Day]:
             if kind is None:
                 raise refuse("kind", f"one of {', '.join(_FILE_KINDS)}")
             if KINDS[kind] != working:
-                raise refuse("kind", f"a kind of {'working day' if working else 'day off'}, which is_workday says it is")
+                raise refuse("kind", f"a kind of {'working day' if working else 'day off'}, as is_workday says it is")
             if day in days:
                 raise CalendarError(f"{path}, line {rows.line_num}, column date: {day} stands there twice.")
             days[day] = (day, working, kind, (row.get("name") or "").strip())
@@ -191,12 +203,13 @@ def read_csv(path: str | Path) -> list[Day]:
 
 
 def status(conn: Connection) -> pd.DataFrame:
-    """Every year of every calendar: code, tz, year, status (published, estimated), origin, provisional (complaints whose limit is)."""
+    """Every year of every calendar: code, tz, year, status, origin, provisional (complaints with such a limit)."""
     return pd.read_sql(text("""
         select c.code, c.tz, y.year, y.status, y.origin, coalesce(p.n, 0) as provisional
           from calendar c
           join calendar_year y using (calendar_id)
-          left join (select s.calendar_id, extract(year from s.due_at at time zone k.tz) as year, count(distinct s.complaint_id) as n
+          left join (select s.calendar_id, extract(year from s.due_at at time zone k.tz) as year,
+                            count(distinct s.complaint_id) as n
                        from clock_span s join calendar k using (calendar_id)
                       where s.provisional group by 1, 2) p using (calendar_id, year)
          order by c.code, c.tz, y.year"""), conn)

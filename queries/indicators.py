@@ -39,9 +39,9 @@ FACTS = """
       left join (select complaint_id, bool_or(decided_at is null or decided_at > :as_of) as pending
                    from contest where requested_at <= :as_of group by complaint_id) as contested
              on contested.complaint_id = s.complaint_id
-      left join (select distinct complaint_id, true as explained from delay where reported_at <= :as_of) as delayed
+      left join (select complaint_id, true as explained from delay where reported_at <= :as_of group by complaint_id) as delayed
              on delayed.complaint_id = s.complaint_id
-      left join (select distinct complaint_id, true as again from redo where started_at <= :as_of) as reopened
+      left join (select complaint_id, true as again from redo where started_at <= :as_of group by complaint_id) as reopened
              on reopened.complaint_id = s.complaint_id
 """
 

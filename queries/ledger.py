@@ -10,7 +10,7 @@ LINES = ("opening", "received", "moved_in", "reopened", "restored", "done", "mov
 
 # Stretches that touch the period; a step from one stretch to the next inside the same group is neither in nor out.
 _STEPS = f"""{PLACE}, touched as (
-        select s.*, case when :by_child then (select p.group_id from place p where p.unit_id = s.unit_id) else 0 end as group_id
+        select s.*, case :by when 'child' then (select p.group_id from place p where p.unit_id = s.unit_id) when 'unit' then s.unit_id else 0 end as group_id
           from open_stretch as s
          where s.in_at < :stop and s.out_at >= :start
            and {SCOPE.format(label='s.label')} and {FILTERS}
@@ -36,22 +36,22 @@ _STATE = text(f"""select count(*) from state(:moment) as s where s.clock in ('r'
                      and {SCOPE.format(label='s.label')} and {FILTERS}""")
 
 
-def _params(as_of, start, end, unit, category, channel, source, parent, by_child):
+def _params(as_of, start, end, unit, category, channel, source, parent, by):
     # events at T itself have happened: the period stops just after it
     stop = min(end, as_of + pd.Timedelta(microseconds=1))
-    return dict(start=start, stop=max(stop, start), unit=unit, category=category, channel=channel, source=source, parent=parent, by_child=by_child)
+    return dict(start=start, stop=max(stop, start), unit=unit, category=category, channel=channel, source=source, parent=parent, by=by)
 
 
 def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
-            channel: int | None = None, source: int | None = None, parent: int | None = None, by_child: bool = False) -> pd.DataFrame:
-    """One row a group (0 = the stated unit as a whole, else the children of `parent`), columns LINES (complaints) and `gap`.
+            channel: int | None = None, source: int | None = None, parent: int | None = None, by: str = "whole") -> pd.DataFrame:
+    """Columns LINES (complaints) and `gap`, one row a group: `by` = whole (0: the stated unit), child (children of `parent`), unit (each for itself).
 
     `gap` = opening + ways in − ways out − closing: 0 is 「平衡」.
     """
-    params = _params(as_of, start, end, unit, category, channel, source, parent, by_child)
+    params = _params(as_of, start, end, unit, category, channel, source, parent, by)
     long = pd.read_sql(_BALANCE, conn, params=params)
     table = long.pivot(index="group_id", columns="line", values="n").reindex(columns=list(LINES)).fillna(0).astype("int64")
-    if not by_child and table.empty:
+    if by == "whole" and table.empty:
         table.loc[0] = 0
     table["gap"] = (table.opening + table.received + table.moved_in + table.reopened + table.restored
                     - table.done - table.moved_out - table.excluded - table.closing)
@@ -61,7 +61,7 @@ def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime
 def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, **where) -> tuple[pd.Series, int]:
     """The ledger of the stated unit and by how many complaints it differs from the states at both ends (0 = 「平衡」)."""
     row = balance(conn, as_of=as_of, start=start, end=end, **where).loc[0]
-    params = _params(as_of, start, end, where.get("unit"), where.get("category"), where.get("channel"), where.get("source"), None, False)
+    params = _params(as_of, start, end, where.get("unit"), where.get("category"), where.get("channel"), where.get("source"), None, "whole")
     just_before = pd.Timedelta(microseconds=1)
     opening = conn.execute(_STATE, params | {"moment": params["start"] - just_before}).scalar_one()
     closing = conn.execute(_STATE, params | {"moment": params["stop"] - just_before}).scalar_one()
@@ -71,5 +71,5 @@ def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, 
 def rows(conn: Connection, line: str, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
          channel: int | None = None, source: int | None = None, parent: int | None = None, group: int | None = None) -> list[int]:
     """The complaints behind one line of the ledger, one id for each count (a complaint that came twice stands twice)."""
-    params = _params(as_of, start, end, unit, category, channel, source, parent, group is not None)
+    params = _params(as_of, start, end, unit, category, channel, source, parent, "whole" if group is None else "child")
     return list(conn.execute(_LIST, params | {"line": line, "group": group}).scalars())

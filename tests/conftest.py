@@ -74,3 +74,52 @@ def cloned(server: str, template: str):
         yield address(server, name)
     finally:
         administer(server, f"drop database if exists {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def ready(server, template):
+    """The name of a database with schema, calendar, packs and built-in accounts: what an office starts with."""
+    from queries import setup
+
+    administer(server, f"create database desk_ready template {template}")
+    setup.setup(address(server, "desk_ready"))
+    return "desk_ready"
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Where the passwords of the application's logins lie."""
+    return tmp_path_factory.mktemp("logins")
+
+
+@pytest.fixture
+def desk(server, ready, folder):
+    """{login: URL} of the application on a fresh, empty database; `desk["admin"]` is the administrator's."""
+    with cloned(server, ready) as url:
+        yield logins(url, folder)
+
+
+@pytest.fixture(scope="module")
+def desk_module(server, ready, folder):
+    """The same for all tests of a module."""
+    with cloned(server, ready) as url:
+        yield logins(url, folder)
+
+
+@pytest.fixture(scope="session")
+def bank(server, ready, folder):
+    """The demo bank, small: read only, shared by all tests. 6,000 complaints over 26 months up to now."""
+    from queries import connect, demo
+
+    with cloned(server, ready) as url:
+        connect.as_owner(url, demo.load, complaints=6_000)
+        yield logins(url, folder)
+
+
+def logins(url: str, folder: Path) -> dict[str, str]:
+    from queries import db, schema
+
+    urls = schema.login_urls(url, folder) | {"admin": url}
+    for made in urls.values():
+        db.engine(made).dispose()
+    return urls

@@ -1,7 +1,9 @@
 """Small builders for tests: rows as the complaint systems would write them, acts at the moment they happened.
 
-All take a connection that may write (the owner's) and return ids. Moments are aware; `cn("2026-03-02 10:00")` is one in Shanghai.
+All take a connection that may write (the owner's) and return ids. Moments are aware; `cn("2026-03-02 10:00")` is one in
+Shanghai.
 """
+
 from datetime import date, datetime, time
 from itertools import count
 from zoneinfo import ZoneInfo
@@ -30,36 +32,61 @@ def make_source(conn: Connection, name: str = "hotline", pack: str = "bank", tz:
     return found or _insert(conn, "source", {"name": name, "tz": tz, "pack": pack}, "source_id")
 
 
-def make_complaint(conn: Connection, *, received: datetime, unit: int, category: str = "violation", channel: str = "phone",
-                   pack: str = "bank", zone: str = CN, calendar: str = "CN", **columns) -> int:
+def make_complaint(
+    conn: Connection,
+    *,
+    received: datetime,
+    unit: int,
+    category: str = "violation",
+    channel: str = "phone",
+    pack: str = "bank",
+    zone: str = CN,
+    calendar: str = "CN",
+    **columns,
+) -> int:
     """A complaint of a pack; `columns` are further columns of the table."""
     number = next(_numbers)
-    values = {"source_id": make_source(conn, f"{pack}-source", pack, zone), "complaint_no": f"C{number:06}", "pack": pack,
-              "received_at": received, "unit_id": unit,
-              "calendar_id": conn.execute(text("select calendar_id from calendar where code = :c and tz = :z"),
-                                          {"c": calendar, "z": zone}).scalar_one(),
-              "category_id": code_id(conn, "category", pack, category), "channel_id": code_id(conn, "channel", pack, channel)}
+    values = {
+        "source_id": make_source(conn, f"{pack}-source", pack, zone),
+        "complaint_no": f"C{number:06}",
+        "pack": pack,
+        "received_at": received,
+        "unit_id": unit,
+        "calendar_id": conn.execute(
+            text("select calendar_id from calendar where code = :c and tz = :z"), {"c": calendar, "z": zone}
+        ).scalar_one(),
+        "category_id": code_id(conn, "category", pack, category),
+        "channel_id": code_id(conn, "channel", pack, channel),
+    }
     return _insert(conn, "complaint", values | columns, "complaint_id")
 
 
 def code_id(conn: Connection, table: str, pack: str, code: str) -> int:
-    return conn.execute(text(f"select {table}_id from {table} where pack = :p and code = :c"), {"p": pack, "c": code}).scalar_one()
+    return conn.execute(
+        text(f"select {table}_id from {table} where pack = :p and code = :c"), {"p": pack, "c": code}
+    ).scalar_one()
 
 
 def change(conn: Connection, complaint: int, at: datetime, *, act: str = "", reason: str = "", **columns) -> None:
     """An update that happened at `at`: the database writes the history."""
-    conn.execute(text("select set_config('app.at', :at, true), set_config('app.act', :act, true), set_config('app.reason', :r, true)"),
-                 {"at": at.isoformat(), "act": act, "r": reason})
-    conn.execute(text(f"update complaint set {', '.join(f'{c} = :{c}' for c in columns)} where complaint_id = :id"),
-                 columns | {"id": complaint})
-    conn.execute(text("select set_config('app.at', '', true), set_config('app.act', '', true), set_config('app.reason', '', true)"))
+    told = text("""
+        select set_config('app.at', :at, true), set_config('app.act', :act, true),
+               set_config('app.reason', :reason, true)""")
+    conn.execute(told, {"at": at.isoformat(), "act": act, "reason": reason})
+    values = ", ".join(f"{c} = :{c}" for c in columns)
+    conn.execute(text(f"update complaint set {values} where complaint_id = :id"), columns | {"id": complaint})
+    conn.execute(told, {"at": "", "act": "", "reason": ""})
 
 
-def move(conn: Connection, complaint: int, unit: int, at: datetime, *, act: str = "reassigned", reason: str = "归口") -> None:
+def move(
+    conn: Connection, complaint: int, unit: int, at: datetime, *, act: str = "reassigned", reason: str = "归口"
+) -> None:
     change(conn, complaint, at, act=act, reason=reason, unit_id=unit)
 
 
-def recategorise(conn: Connection, complaint: int, category: str, at: datetime, *, pack: str = "bank", reason: str = "复核") -> None:
+def recategorise(
+    conn: Connection, complaint: int, category: str, at: datetime, *, pack: str = "bank", reason: str = "复核"
+) -> None:
     change(conn, complaint, at, reason=reason, category_id=code_id(conn, "category", pack, category))
 
 
@@ -83,24 +110,39 @@ def return_for_redo(conn: Connection, complaint: int, at: datetime, *, reason: s
 
 
 def reopen(conn: Connection, complaint: int, at: datetime, ended: datetime | None = None) -> int:
-    number = conn.execute(text("select count(*) + 1 from redo where complaint_id = :id"), {"id": complaint}).scalar_one()
-    return _insert(conn, "redo", {"complaint_id": complaint, "redo_no": number, "started_at": at, "ended_at": ended, "reason": "客户再诉"},
-                   "redo_no")
+    number = conn.execute(
+        text("select count(*) + 1 from redo where complaint_id = :id"), {"id": complaint}
+    ).scalar_one()
+    return _insert(
+        conn,
+        "redo",
+        {"complaint_id": complaint, "redo_no": number, "started_at": at, "ended_at": ended, "reason": "客户再诉"},
+        "redo_no",
+    )
 
 
 def redone(conn: Connection, complaint: int, number: int, at: datetime) -> None:
-    conn.execute(text("update redo set ended_at = :at where complaint_id = :id and redo_no = :n"), {"at": at, "id": complaint, "n": number})
+    conn.execute(
+        text("update redo set ended_at = :at where complaint_id = :id and redo_no = :n"),
+        {"at": at, "id": complaint, "n": number},
+    )
 
 
-def withdraw(conn: Connection, complaint: int, requested: datetime, verified: datetime | None = None, result: str | None = None) -> int:
-    number = conn.execute(text("select count(*) + 1 from withdrawal where complaint_id = :id"), {"id": complaint}).scalar_one()
+def withdraw(
+    conn: Connection, complaint: int, requested: datetime, verified: datetime | None = None, result: str | None = None
+) -> int:
+    number = conn.execute(
+        text("select count(*) + 1 from withdrawal where complaint_id = :id"), {"id": complaint}
+    ).scalar_one()
     return _insert(conn, "withdrawal", {"complaint_id": complaint, "withdrawal_no": number, "requested_at": requested,
                                         "verified_at": verified, "result": result, "reason": "客户本人"}, "withdrawal_no")
 
 
 def verify(conn: Connection, complaint: int, number: int, at: datetime, result: str = "voluntary") -> None:
-    conn.execute(text("update withdrawal set verified_at = :at, result = :r where complaint_id = :id and withdrawal_no = :n"),
-                 {"at": at, "r": result, "id": complaint, "n": number})
+    conn.execute(
+        text("update withdrawal set verified_at = :at, result = :r where complaint_id = :id and withdrawal_no = :n"),
+        {"at": at, "r": result, "id": complaint, "n": number},
+    )
 
 
 def exclude(conn: Connection, complaint: int, at: datetime, why: str = "contest") -> None:

@@ -275,7 +275,7 @@ class Cases:
             late = chance() < self.late_share(branch, due)
             slow = units[branch].short == WORSE if branch is not None else False
             if late:
-                k = limit + 1 + min(int(rng.expovariate(1 / (5.0 if slow else 3.4))), 45)
+                k = limit + 1 + min(int(rng.expovariate(1 / (8.0 if slow else 4.6))), 45)
             else:
                 k = self.in_time["s" if limit == 3 else "c"]()
                 k = max(k, 2) if recat else k
@@ -317,6 +317,8 @@ class Cases:
                 event(moment, "hop_sent", previous, ids[unit])
                 moved.append((moment, ids[unit]))
             previous, last = ids[unit], w
+        if channel == "web" and not way:                       # for the service centre itself
+            dispatched = max(days.at(received_w + (0.1 + chance()) * WORK), at + 60)
         event(dispatched, "dispatched")
         if way and not unmapped and category != "financial_crime" and chance() < 0.04 and end_w - last > 0.4 * WORK:
             w = last + (0.15 + 0.5 * chance()) * (end_w - last)
@@ -534,7 +536,7 @@ class Cases:
         if reported and rng.random() < 0.5:
             moment = days.at(received_w + (0.2 + 2 * rng.random()) * WORK)
             if at < moment < self.bank.cut:
-                receipt = days.at(received_w + (3 + rng.expovariate(0.4)) * WORK) if rng.random() < 0.97 else None
+                receipt = days.at(received_w + (3 + rng.expovariate(0.4)) * WORK) if rng.random() < 0.99 else None
                 out["regulator_report"].append((cid, moment, told(receipt)))
 
     def lateness(self, cid, due, end, end_w, limit, holder, moved, accepting_id, about, told) -> None:

@@ -58,18 +58,18 @@ def load(conn: Connection, *, now: datetime | None = None, seed: int = 20260309,
     conn.execute(text("select setval(pg_get_serial_sequence('complaint', 'complaint_id'), :last)"), {"last": first + complaints})
     bank = cases.Bank(tree, ids, codes["category"], codes["channel"], days, cases.seconds(today), (users["demo-supervisor"], "李敏"), unmapped)
     writer = _Writer(cursor, source, calendar)
-    counts = dict.fromkeys(cases.TABLES, 0) | {"unit": len(tree), "app_user": len(users)}
-    counts["event"] = 0
+    counts = {"unit": len(tree), "app_user": len(users)} | dict.fromkeys(cases.TABLES, 0)
     done, waiting = 0, None
     with ThreadPoolExecutor(1) as pool:                # the database works on one chunk while the next is made
         for chunk in cases.Cases(bank, seed, complaints, first).chunks(CHUNK):
             if waiting:
                 waiting.result()
                 progress(done, complaints, "complaints")
-            waiting = pool.submit(writer.write, chunk)
+            waiting = pool.submit(writer.write, {table: _copy_text(rows) for table, rows in chunk.items() if rows})
             done += len(chunk["complaint"])
             for table, rows in chunk.items():
                 counts[table] += len(rows)
+            chunk.clear()
         if waiting:
             waiting.result()
     progress(done, complaints, "complaints")
@@ -117,6 +117,11 @@ def _users(cursor, ids: dict[str, int]) -> dict[str, int]:
     return made
 
 
+def _copy_text(rows: list[tuple]) -> str:
+    """COPY's text format; the demo's words hold no tab, newline or backslash of their own."""
+    return "\n".join("\t".join(["\\N" if v is None else str(v) for v in row]) for row in rows)
+
+
 class _Writer:
     """Writes chunks through staging tables; COPY into a table under row security is refused."""
 
@@ -135,11 +140,8 @@ class _Writer:
             order = " order by complaint_id, at" if table == "event" else ""
             self.inserts[table] = (f"insert into {table} ({', '.join(plain)}) select {', '.join(values)} from demo_{table}{order}")
 
-    def write(self, chunk: dict[str, list[tuple]]) -> None:
-        for table, rows in chunk.items():
-            if not rows:
-                continue
-            lines = "\n".join("\t".join(["\\N" if v is None else str(v) for v in row]) for row in rows)
+    def write(self, chunk: dict[str, str]) -> None:
+        for table, lines in chunk.items():
             self.cursor.execute(f"truncate demo_{table}")
             self.cursor.copy_expert(f"copy demo_{table} from stdin", io.StringIO(lines))
             self.cursor.execute(self.inserts[table])

@@ -1,8 +1,9 @@
-"""Sector packs: one TOML a sector says what the law of the sector says. `load` checks it, `install` puts it into the database.
+"""Sector packs: a sector's rules in one TOML. `load` checks it, `install` puts it into the database.
 
 Written for people: "reply", "working_days". The database's one-letter codes are in CLOCKS and UNITS, here alone.
-A limit once installed is never edited, because complaints were judged by it: a change is a new version from a later day.
+A limit once installed is never edited, because complaints were judged by it: a change is a new version, later on.
 """
+
 import re
 import tomllib
 from collections.abc import Collection
@@ -14,7 +15,15 @@ from typing import Any, NoReturn
 from sqlalchemy import Connection, text
 
 HERE = Path(__file__).parent
-CLOCKS = {"reply": "r", "dispatch": "d", "redo": "o", "withdrawal": "w", "call_back": "k", "acknowledge": "u", "answer": "a"}
+CLOCKS = {
+    "reply": "r",
+    "dispatch": "d",
+    "redo": "o",
+    "withdrawal": "w",
+    "call_back": "k",
+    "acknowledge": "u",
+    "answer": "a",
+}
 UNITS = {"working_days": "w", "calendar_days": "c", "hours": "h"}
 COMPLEXITY = {"simple": "s", "complex": "c"}
 OWNERS = ("accountable", "accepting", "urged", "office")
@@ -109,14 +118,18 @@ def load(path_or_name: str | Path) -> Pack:
     try:
         source = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise PackError(str(path_or_name), 1, "", f"cannot be read ({error.strerror}); there are {', '.join(names())}") from None
+        raise PackError(
+            str(path_or_name), 1, "", f"cannot be read ({error.strerror}); there are {', '.join(names())}"
+        ) from None
     except UnicodeDecodeError as error:
         raise PackError(str(path), error.object[:error.start].count(b"\n") + 1, "", "is not UTF-8") from None
     try:
         data = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"at line (\d+)", str(error))
-        raise PackError(str(path), int(at[1]) if at else source.count("\n") + 1, "", f"not valid TOML: {error}") from None
+        raise PackError(
+            str(path), int(at[1]) if at else source.count("\n") + 1, "", f"not valid TOML: {error}"
+        ) from None
     return _Reader(str(path), _lines(source)).pack(path.stem, data)
 
 
@@ -182,7 +195,9 @@ class _Reader:
         return tuple(self.word(code, entry, (*path, code)) for code, entry in value.items())
 
     def pack(self, code: str, data: dict) -> Pack:
-        self.table(data, (), ("name", "calendar", "levels", "categories", "channels", "version"), ("words", "reply", "major"))
+        self.table(
+            data, (), ("name", "calendar", "levels", "categories", "channels", "version"), ("words", "reply", "major")
+        )
         levels = self.words(data, "levels")
         if len(levels) > LEVELS:
             self.fail(("levels",), f"are at most {LEVELS}")
@@ -194,17 +209,31 @@ class _Reader:
             self.fail(("major", "amount"), f"must be a number above 0, not {amount!r}")
         if not isinstance(data["version"], list) or not data["version"]:
             self.fail(("version",), "must be one or more [[version]]")
-        versions = tuple(self.version(entry, ("version", n), categories, channels) for n, entry in enumerate(data["version"]))
+        versions = tuple(
+            self.version(entry, ("version", n), categories, channels) for n, entry in enumerate(data["version"])
+        )
         for n, (one, two) in enumerate(zip(versions, versions[1:]), 1):
             if two.version <= one.version:
                 self.fail(("version", n, "version"), f"must be above {one.version}, the version before it")
             if two.effective_from <= one.effective_from:
-                self.fail(("version", n, "effective_from"), f"must be after {one.effective_from}, when the version before it began")
+                self.fail(
+                    ("version", n, "effective_from"),
+                    f"must be after {one.effective_from}, when the version before it began",
+                )
         return Pack(
-            code=code, name=self.word(code, data["name"], ("name",)), calendar=self.text(data["calendar"], ("calendar",)), levels=levels,
-            categories=categories, channels=channels, words={w.code: w for w in self.words(data, "words", required=False)},
-            reply=self.elements(data.get("reply", {})), major_amount=amount,
-            major_reasons=self.words(major, "major", "reasons", required=False), versions=versions, file=self.file)
+            code=code,
+            name=self.word(code, data["name"], ("name",)),
+            calendar=self.text(data["calendar"], ("calendar",)),
+            levels=levels,
+            categories=categories,
+            channels=channels,
+            words={w.code: w for w in self.words(data, "words", required=False)},
+            reply=self.elements(data.get("reply", {})),
+            major_amount=amount,
+            major_reasons=self.words(major, "major", "reasons", required=False),
+            versions=versions,
+            file=self.file,
+        )
 
     def categories(self, value: Any) -> tuple[Category, ...]:
         if not isinstance(value, dict) or not value:
@@ -213,7 +242,9 @@ class _Reader:
         for code, entry in value.items():
             key = ("categories", code)
             word = self.word(code, entry, key, "complexity", "restricted", "anonymous")
-            complexity = self.one_of(entry["complexity"], (*key, "complexity"), COMPLEXITY) if "complexity" in entry else None
+            complexity = (
+                self.one_of(entry["complexity"], (*key, "complexity"), COMPLEXITY) if "complexity" in entry else None
+            )
             found.append(Category(code, word.zh, word.en, COMPLEXITY.get(complexity),
                                   self.yes_no(entry.get("restricted", False), (*key, "restricted")),
                                   self.yes_no(entry.get("anonymous", False), (*key, "anonymous"))))
@@ -248,27 +279,45 @@ class _Reader:
             extension = self.whole(entry["amount"], (*at, "amount"), 1), UNITS[self.unit(entry["unit"], (*at, "unit"))]
         if not isinstance(table["limit"], list):
             self.fail((*key, "limit"), "must be one or more [[version.limit]]")
-        limits = tuple(self.limit(entry, (*key, "limit", n), categories, channels) for n, entry in enumerate(table["limit"]))
+        limits = tuple(
+            self.limit(entry, (*key, "limit", n), categories, channels) for n, entry in enumerate(table["limit"])
+        )
         first: dict[tuple, Limit] = {}
         for n, limit in enumerate(limits):
             same = first.setdefault((limit.clock, limit.category, limit.complexity, limit.channel), limit)
             if same is not limit:
-                self.fail((*key, "limit", n), f"says again what line {same.line} says: same clock, category, complexity and channel")
+                self.fail(
+                    (*key, "limit", n),
+                    f"says again what line {same.line} says: same clock, category, complexity and channel",
+                )
         for category in categories:
             if not any(limit.clock == "r" and limit.category in (None, category.code) and limit.channel is None
                        and limit.complexity in (None, category.complexity) for limit in limits):
-                self.fail(("categories", category.code), f"has no limit of the reply clock in version {table['version']}; "
-                                                         "give complexity, or a [[version.limit]] (no_limit = true where there is none)")
+                self.fail(
+                    ("categories", category.code),
+                    f"has no limit of the reply clock in version {table['version']}; "
+                    "give complexity, or a [[version.limit]] (no_limit = true where there is none)",
+                )
         return Version(
-            version=self.whole(table["version"], (*key, "version"), 1), effective_from=start,
-            title=self.word("title", table["title"], (*key, "title")), day_zero=self.yes_no(table.get("day_zero", False), (*key, "day_zero")),
+            version=self.whole(table["version"], (*key, "version"), 1),
+            effective_from=start,
+            title=self.word("title", table["title"], (*key, "title")),
+            day_zero=self.yes_no(table.get("day_zero", False), (*key, "day_zero")),
             end_rule=self.one_of(table["end_rule"], (*key, "end_rule"), END_RULES),
             source_limit=self.one_of(table["source_limit"], (*key, "source_limit"), SOURCE_LIMITS),
-            moves=tuple(moves), extension=extension, limits=limits, line=self.line(key))
+            moves=tuple(moves),
+            extension=extension,
+            limits=limits,
+            line=self.line(key),
+        )
 
     def limit(self, value: Any, key: Key, categories: tuple[Category, ...], channels: tuple[Word, ...]) -> Limit:
-        table = self.table(value, key, ("clock",), ("category", "complexity", "channel", "amount", "no_limit", "unit", "target", "soon",
-                                                    "owner", "article"))
+        table = self.table(
+            value,
+            key,
+            ("clock",),
+            ("category", "complexity", "channel", "amount", "no_limit", "unit", "target", "soon", "owner", "article"),
+        )
         clock = self.one_of(table["clock"], (*key, "clock"), CLOCKS)
         unit = self.unit(table.get("unit", "working_days"), (*key, "unit"))
         no_limit = self.yes_no(table.get("no_limit", False), (*key, "no_limit"))
@@ -288,10 +337,18 @@ class _Reader:
             return self.one_of(table[what], (*key, what), allowed) if what in table else None
 
         return Limit(
-            clock=CLOCKS[clock], category=named("category", [c.code for c in categories]), complexity=COMPLEXITY.get(named("complexity", COMPLEXITY)),
-            channel=named("channel", [c.code for c in channels]), amount=amount, unit=UNITS[unit], target=target, soon=soon,
+            clock=CLOCKS[clock],
+            category=named("category", [c.code for c in categories]),
+            complexity=COMPLEXITY.get(named("complexity", COMPLEXITY)),
+            channel=named("channel", [c.code for c in channels]),
+            amount=amount,
+            unit=UNITS[unit],
+            target=target,
+            soon=soon,
             owner=self.one_of(table.get("owner", "accountable"), (*key, "owner"), OWNERS),
-            article=self.text(table["article"], (*key, "article")) if "article" in table else "", line=self.line(key))
+            article=self.text(table["article"], (*key, "article")) if "article" in table else "",
+            line=self.line(key),
+        )
 
     def unit(self, value: Any, key: Key) -> str:
         if value == "working_hours":
@@ -300,7 +357,7 @@ class _Reader:
 
 
 def _lines(source: str) -> dict[Key, int]:
-    """{path of a key: its line}; a number in a path is a place in an array of tables. Good enough to point at a line."""
+    """{path of a key: its line}; a number in a path is a place in an array of tables."""
     found: dict[Key, int] = {}
     places: dict[Key, int] = {}
     here: Key = ()
@@ -335,24 +392,45 @@ def _lines(source: str) -> dict[Key, int]:
 def install(conn: Connection, pack: Pack) -> None:
     """Categories, channels and policy versions of a pack; what is there already stays. Safe to run again.
 
-    Words and the order may be edited. A limit or rule of a version that is installed may not: PackError says to make a new version.
+    Words and the order may be edited; a limit or rule of an installed version may not: PackError wants a new one.
     """
     for table, rows in (("category", pack.categories), ("channel", pack.channels)):
         own = ", complexity, restricted, anonymous" if table == "category" else ""
-        there = {r.code: r for r in conn.execute(text(f"select code, name, name_en, sort{own} from {table} where pack = :p"),
-                                                 {"p": pack.code})}
+        there = {
+            r.code: r
+            for r in conn.execute(
+                text(f"select code, name, name_en, sort{own} from {table} where pack = :p"), {"p": pack.code}
+            )
+        }
         for sort, row in enumerate(rows, 1):
             values = {"pack": pack.code, "code": row.code, "name": row.zh, "name_en": row.en, "sort": sort}
             if table == "category":
                 values |= {"complexity": row.complexity, "restricted": row.restricted, "anonymous": row.anonymous}
             known = there.get(row.code)
-            if known is not None and table == "category" and (
-                    (known.complexity, known.restricted, known.anonymous) != (row.complexity, row.restricted, row.anonymous)):
-                raise PackError(pack.file, 1, f"categories.{row.code}", "complexity, restricted and anonymous of an installed category "
-                                "stay as they are, because complaints were judged by them; add a category instead")
+            if (
+                known is not None
+                and table == "category"
+                and (
+                    (known.complexity, known.restricted, known.anonymous)
+                    != (row.complexity, row.restricted, row.anonymous)
+                )
+            ):
+                raise PackError(
+                    pack.file,
+                    1,
+                    f"categories.{row.code}",
+                    "complexity, restricted and anonymous of an installed category "
+                    "stay as they are, because complaints were judged by them; add a category instead",
+                )
             if known is None or any(getattr(known, k) != v for k, v in values.items() if k != "pack"):
-                conn.execute(text(f"""insert into {table} ({', '.join(values)}) values ({', '.join(f':{k}' for k in values)})
-                    on conflict (pack, code) do update set name = excluded.name, name_en = excluded.name_en, sort = excluded.sort"""), values)
+                conn.execute(
+                    text(
+                        f"""insert into {table} ({', '.join(values)}) values ({', '.join(f':{k}' for k in values)})
+                    on conflict (pack, code) do update
+                       set name = excluded.name, name_en = excluded.name_en, sort = excluded.sort"""
+                    ),
+                    values,
+                )
     stored = {r.version: r for r in conn.execute(text("select * from policy where pack = :p"), {"p": pack.code})}
     for version in pack.versions:
         rule = {"effective_from": version.effective_from, "day_zero": version.day_zero, "end_rule": version.end_rule,
@@ -363,7 +441,9 @@ def install(conn: Connection, pack: Pack) -> None:
             continue
         for key, value in rule.items():
             if getattr(known, key) != value:
-                raise PackError(pack.file, version.line, f"version {version.version}", _edited(key, getattr(known, key), value))
+                raise PackError(
+                    pack.file, version.line, f"version {version.version}", _edited(key, getattr(known, key), value)
+                )
         _compare_limits(conn, pack, version, known.policy_id)
         if (known.title, known.title_en) != (version.title.zh, version.title.en):
             conn.execute(text("update policy set title = :zh, title_en = :en where policy_id = :id"),
@@ -371,27 +451,54 @@ def install(conn: Connection, pack: Pack) -> None:
 
 
 def _edited(key: str, before: Any, after: Any) -> str:
-    return (f"{key} was {before} and is now {after}; a version that is installed stays as it is, because complaints were judged by it: "
-            "make a new [[version]] with a later effective_from")
+    return (
+        f"{key} was {before} and is now {after}; an installed version stays as it is, complaints were judged by it: "
+        "make a new [[version]] with a later effective_from"
+    )
 
 
 def _install_version(conn: Connection, pack: Pack, version: Version, rule: dict) -> None:
-    values = {"pack": pack.code, "version": version.version, "title": version.title.zh, "title_en": version.title.en, **rule}
-    policy = conn.execute(text(f"""insert into policy ({', '.join(values)}) values ({', '.join(f':{k}' for k in values)})
-                                   returning policy_id"""), values).scalar_one()
-    conn.execute(text("""
-        insert into policy_limit (policy_id, clock, category_id, complexity, channel_id, amount, unit, target, soon, owner, article)
-        values (:policy, :clock, (select category_id from category where pack = :pack and code = :category), :complexity,
-                (select channel_id from channel where pack = :pack and code = :channel), :amount, :unit, :target, :soon, :owner, :article)"""),
-        [{"policy": policy, "pack": pack.code} | {k: v for k, v in vars(limit).items() if k != "line"} for limit in version.limits])
+    values = {
+        "pack": pack.code,
+        "version": version.version,
+        "title": version.title.zh,
+        "title_en": version.title.en,
+        **rule,
+    }
+    policy = conn.execute(
+        text(f"""insert into policy ({', '.join(values)}) values ({', '.join(f':{k}' for k in values)})
+                                   returning policy_id"""),
+        values,
+    ).scalar_one()
+    conn.execute(
+        text(
+            """
+        insert into policy_limit
+               (policy_id, clock, category_id, complexity, channel_id, amount, unit, target, soon, owner, article)
+        values (:policy, :clock,
+                (select category_id from category where pack = :pack and code = :category), :complexity,
+                (select channel_id from channel where pack = :pack and code = :channel),
+                :amount, :unit, :target, :soon, :owner, :article)"""
+        ),
+        [
+            {"policy": policy, "pack": pack.code} | {k: v for k, v in vars(limit).items() if k != "line"}
+            for limit in version.limits
+        ],
+    )
 
 
 def _compare_limits(conn: Connection, pack: Pack, version: Version, policy_id: int) -> None:
     """Refuses a limit that differs from the installed one, or was added to or taken from an installed version."""
-    stored = {(r.clock, r.category, r.complexity, r.channel): (r.amount, r.unit, r.target, r.soon, r.owner) for r in conn.execute(text("""
+    stored = {
+        (r.clock, r.category, r.complexity, r.channel): (r.amount, r.unit, r.target, r.soon, r.owner)
+        for r in conn.execute(
+            text("""
         select l.clock, g.code as category, l.complexity, h.code as channel, l.amount, l.unit, l.target, l.soon, l.owner
           from policy_limit l left join category g using (category_id) left join channel h using (channel_id)
-         where l.policy_id = :policy"""), {"policy": policy_id})}
+         where l.policy_id = :policy"""),
+            {"policy": policy_id},
+        )
+    }
     for limit in version.limits:
         place = (limit.clock, limit.category, limit.complexity, limit.channel)
         now = (limit.amount, limit.unit, limit.target, limit.soon, limit.owner)
@@ -399,4 +506,9 @@ def _compare_limits(conn: Connection, pack: Pack, version: Version, policy_id: i
         if before != now:
             raise PackError(pack.file, limit.line, "version.limit", _edited("this limit", before or "absent", now))
     if stored:
-        raise PackError(pack.file, version.line, "version.limit", _edited("the limit of " + str(next(iter(stored))), "there", "absent"))
+        raise PackError(
+            pack.file,
+            version.line,
+            "version.limit",
+            _edited("the limit of " + str(next(iter(stored))), "there", "absent"),
+        )

@@ -95,12 +95,25 @@ language sql stable as $$
             and t.ordinal = s.ordinal + least(l.target - z.counted, d.due_ord - s.ordinal - d.soon)
      where c.calendar_id = cal $$;
 
+-- Who had a complaint, and which category it had, at a moment: by its history, not by what it is today.
+create function unit_at(id bigint, t timestamptz, otherwise int) returns int language sql stable as $$
+    select coalesce((select e.unit_to from event e
+                      where e.complaint_id = id and e.cut and e.code <> 'charged' and e.unit_to is not null and e.at <= t
+                        and not exists (select from event v where v.complaint_id = id and v.voids = e.event_id)
+                      order by e.at desc, e.event_id desc limit 1), otherwise) $$;
+create function category_at(id bigint, t timestamptz, otherwise smallint) returns smallint language sql stable as $$
+    select coalesce((select e.category_to from event e
+                      where e.complaint_id = id and e.cut and e.code = 'recategorised' and e.at <= t
+                        and not exists (select from event v where v.complaint_id = id and v.voids = e.event_id)
+                      order by e.at desc, e.event_id desc limit 1), otherwise) $$;
+
 -- The stretches of time of these complaints, from the raw rows alone. Triggers store what it returns; check_spans() compares.
 -- Everything a row needs is carried along: there is no join from one step to another, so it is linear in the number of complaints.
 create function span_of(ids bigint[]) returns setof clock_span language sql stable as $$
     with base as (
         select c.complaint_id, c.received_at, c.ended_at, c.excluded_at, c.dispatched_at, c.source_due_at, c.first_unit_id, c.unit_id, c.accepting_unit_id,
                c.about_unit_id, c.first_category_id, c.category_id, c.channel_id, c.complexity, c.anonymous, c.policy_id, c.source_id, c.calendar_id,
+               least(c.ended_at, (select min(e.was_at) from event e where e.complaint_id = c.complaint_id and e.cut and e.code = 'returned')) as first_ended_at,
                c.restricted, z.tz, p.source_limit, p.source_limit = 'governs' and c.limit_by_source and c.source_due_at is null as no_limit,
                exists (select from policy_limit l where l.policy_id = c.policy_id and l.clock = 'd' and l.amount is not null
                           and (l.channel_id is null or l.channel_id = c.channel_id)) as has_dispatch,
@@ -120,22 +133,28 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
           from base b where b.source_limit = 'second' and b.source_due_at is not null
         union all
         select b.*, 'o', r.redo_no, 'o', r.started_at, coalesce(lead(r.started_at) over (partition by r.complaint_id order by r.redo_no), 'infinity'),
-               r.ended_at, b.unit_id, b.category_id, null
+               r.ended_at,
+               unit_at(b.complaint_id, r.started_at, b.first_unit_id), category_at(b.complaint_id, r.started_at, b.first_category_id), null
           from base b join redo r using (complaint_id)
         union all
-        select b.*, 'd', 0, 'r', b.received_at, 'infinity', b.dispatched_at, b.accepting_unit_id, b.first_category_id, null
+        select b.*, 'd', 0, 'r', b.received_at, 'infinity', least(b.dispatched_at, b.first_ended_at), b.accepting_unit_id, b.first_category_id, null
           from base b where b.has_dispatch
         union all
         select b.*, 'w', w.withdrawal_no, 'r', w.requested_at,
                coalesce(lead(w.requested_at) over (partition by w.complaint_id order by w.withdrawal_no), 'infinity'),
-               w.verified_at, coalesce(w.by_unit_id, b.accepting_unit_id), b.category_id, null
+               w.verified_at, coalesce(w.by_unit_id, b.accepting_unit_id), category_at(b.complaint_id, w.requested_at, b.first_category_id), null
           from base b join withdrawal w using (complaint_id) where b.has_verify
         union all
-        select b.*, 'k', 0, 'r', b.ended_at, 'infinity',
-               (select min(a.at) from call_back a where a.complaint_id = b.complaint_id and a.by_whom = 'office' and a.at >= b.ended_at
+        select b.*, 'k', d.run, 'r', d.ended_at, d.stopped_at,
+               (select min(a.at) from call_back a where a.complaint_id = b.complaint_id and a.by_whom = 'office' and a.at >= d.ended_at
                    and (a.outcome in ('answered', 'refused') or a.call_no >= 3)),
-               b.accepting_unit_id, b.category_id, null
-          from base b where b.has_call_back and b.ended_at is not null and not b.anonymous
+               b.accepting_unit_id, category_at(b.complaint_id, d.ended_at, b.first_category_id), null
+          from base b
+         cross join lateral (                              -- from each end of the reply until it was returned for redo
+               select row_number() over (order by e.at)::int, e.was_at, e.at from event e
+                where e.complaint_id = b.complaint_id and e.cut and e.code = 'returned'
+               union all select 1000, b.ended_at, 'infinity' where b.ended_at is not null) as d (run, ended_at, stopped_at)
+         where b.has_call_back and not b.anonymous
     ), cut as (                                            -- … and one per event that changed unit, category, limit or verdict
         select r.*, r.started_at as at, 0::bigint as event_id, r.entry as by, r.run_unit_id as unit_to, r.run_category_id as category_to, true as sets_limit,
                null::timestamptz as target_to, null::timestamptz as due_to, null::timestamptz as was_at, null::int as charged_to, null::text as code
@@ -150,10 +169,10 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
                e.target_to, e.due_to, e.was_at, case when e.code = 'charged' then e.unit_to end, e.code
           from run r
           join event e on e.complaint_id = r.complaint_id and e.cut
-               and (e.clock = r.clock or (r.clock = 's' and e.clock = 'r' and e.code not in ('limit_moved', 'recategorised')))
                and e.at < r.stopped_at and (r.clock in ('r', 's') or e.at >= r.started_at)
-         where r.clock in ('r', 's', 'o')
-           and not exists (select from event v where v.complaint_id = e.complaint_id and v.voids = e.event_id)
+               and ((r.clock in ('r', 'o') and e.clock = r.clock) or e.code = 'restored'
+                    or (r.clock = 's' and e.clock = 'r' and e.code not in ('limit_moved', 'recategorised')))
+         where not exists (select from event v where v.complaint_id = e.complaint_id and v.voids = e.event_id)
     ), numbered as (
         select cut.*, row_number() over w as n, lead(at, 1, stopped_at) over w as valid_to
           from cut window w as (partition by complaint_id, clock, run order by at, event_id)
@@ -170,7 +189,7 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
         window w as (partition by m.complaint_id, m.clock, m.run order by m.n),
                later as (partition by m.complaint_id, m.clock, m.run order by m.n rows between 1 following and unbounded following)
     ), limited as (                                        -- rows that set a limit compute it, the others take it over below
-        select k.*, l.started_ord, l.limit_id, l.provisional,
+        select k.*, l.started_ord, l.limit_id, l.provisional and k.code is distinct from 'limit_moved' as provisional,
                case when k.code = 'limit_moved' then k.due_to when k.code = 'recategorised' then greatest(l.due_at, q.day_ends) else l.due_at end as due,
                case when k.code = 'limit_moved' then coalesce(k.target_to, k.due_to)
                     when k.code = 'recategorised' and l.due_at < q.day_ends then q.day_ends else l.target_at end as target,
@@ -179,7 +198,7 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
           join category g on g.category_id = k.category_now
           left join lateral limit_at(k.policy_id, case when k.no_limit then '-' else k.clock end, k.category_now, coalesce(k.complexity, g.complexity), k.channel_id, k.started_at,
                                      k.calendar_id, k.run_due_at) l on k.sets_limit
-          left join lateral (select day_end((k.at at time zone k.tz)::date, k.tz) as day_ends) q on l.due_at is not null
+          left join lateral (select day_end((k.at at time zone k.tz)::date, k.tz) as day_ends) q on l.due_at is not null and k.run_due_at is null
     ), carried as (
         select m.*, first_value(m.started_ord) over w as start_ord, first_value(m.limit_id) over w as limit_now,
                first_value(m.provisional) over w as provisional_now, first_value(m.due) over w as due_at, first_value(m.target) over w as target_at,
@@ -189,7 +208,7 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
         window w as (partition by m.complaint_id, m.clock, m.run, m.limit_n order by m.n),
                f as (partition by m.complaint_id, m.clock, m.run order by m.n)
     ), judged as (                                         -- accountable: who had it when the limit passed or the reply was done, whichever came first
-        select c.*, coalesce(c.was_ended, c.run_ended_at) as ends, coalesce(c.was_excluded, c.excluded_at) as excluded,
+        select c.*, coalesce(c.was_ended, c.run_ended_at) as ends, case when c.clock <> 'w' then coalesce(c.was_excluded, c.excluded_at) end as excluded,
                (min(c.n << 32 | c.unit_now) filter (where least(c.due_at, c.run_ended_at) < c.valid_to)
                   over (partition by c.complaint_id, c.clock, c.run order by c.n rows between unbounded preceding and 1 preceding)
                   & 4294967295)::int as settled_on

@@ -19,9 +19,6 @@ create function complaint_before() returns trigger language plpgsql set search_p
 declare p policy; k category; due timestamptz;
 begin
     if tg_op = 'INSERT' then
-        if exists (select from complaint_key where source_id = new.source_id and complaint_no = new.complaint_no) then
-            raise exception 'complaint % is there already', new.complaint_no using errcode = 'unique_violation';
-        end if;
         new.first_category_id := coalesce(new.first_category_id, new.category_id);
         new.first_unit_id := coalesce(new.first_unit_id, new.unit_id);
         new.accepting_unit_id := coalesce(new.accepting_unit_id, new.first_unit_id);
@@ -72,7 +69,7 @@ create trigger complaint_before before insert or update on complaint for each ro
 create function respan(ids bigint[]) returns void language plpgsql security definer set search_path = desk, pg_temp as $$
 begin
     if cardinality(ids) = 0 then return; end if;
-    delete from clock_span where complaint_id = any (ids);
+    delete from clock_span where complaint_id = any (ids);       -- of new complaints: nothing, at the cost of one look each
     insert into clock_span (complaint_id, clock, seq, valid_from, valid_to, entry, unit_id, label, charged_unit_id, charged_label, about_unit_id, about_label,
             category_id, channel_id, received_at, started_at, started_ord, target_at, due_at, due_ord, due_from, limit_id, provisional, first_category_id,
             first_target_at, first_due_at, ended_at, ended_ord, excluded_at, source_id, calendar_id, restricted)
@@ -156,7 +153,8 @@ begin
                 where e.code = 'limit_moved' and coalesce(e.params ->> 'by', 'extension') <> all (p.moves)) then
         raise exception 'the policy lets nothing of this kind move a limit' using errcode = 'check_violation', constraint = 'limit_may_not_move';
     end if;
-    if exists (select from fresh e join clock_span s on s.complaint_id = e.complaint_id and s.clock = e.clock and s.valid_from <= e.at and e.at < s.valid_to
+    if exists (select from fresh e
+                 join clock_span s on s.complaint_id = e.complaint_id and s.clock = e.clock and s.valid_from <= e.at and e.at < s.valid_to
                 where e.code = 'limit_moved' and e.at > s.due_at) then
         raise exception 'the limit has passed: it moves no more' using errcode = 'check_violation', constraint = 'limit_has_passed';
     end if;

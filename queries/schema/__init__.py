@@ -11,6 +11,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
 HERE = Path(__file__).parent
 VIEWERS = ("r_supervisor", "r_leader", "r_unit", "r_service", "r_department", "r_discipline", "r_auditor", "r_admin")
@@ -77,17 +79,31 @@ def login_urls(url: str, folder: Path) -> dict[str, str]:
         return given
     file = folder / "logins.json"
     passwords = json.loads(file.read_text()) if file.exists() else {}
-    missing = [login for login in LOGINS if login not in passwords]
-    if missing:
-        passwords |= {login: secrets.token_urlsafe(24) for login in missing}
+    wrong = [login for login in LOGINS if login not in passwords or not _opens(url, login, passwords[login])]
+    if wrong:                                    # missing, or another installation on this cluster has set its own
+        passwords |= {login: secrets.token_urlsafe(24) for login in wrong}
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as out:
             json.dump(passwords, out)
         engine = create_engine(url)
         with engine.begin() as conn:
-            for login in missing:
+            for login in wrong:
                 conn.execute(text(f"alter role {login} password '{passwords[login]}'"))
         engine.dispose()
-    return {login: given[login] or make_url(url).set(username=login, password=passwords[login]).render_as_string(hide_password=False)
-            for login in LOGINS}
+    return {login: given[login] or _url(url, login, passwords[login]) for login in LOGINS}
+
+
+def _url(url: str, login: str, password: str) -> str:
+    return make_url(url).set(username=login, password=password).render_as_string(hide_password=False)
+
+
+def _opens(url: str, login: str, password: str) -> bool:
+    engine = create_engine(_url(url, login, password), poolclass=NullPool)
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        if "authentication failed" in str(error):
+            return False
+        raise
+    return True

@@ -1,0 +1,150 @@
+"""What every page begins with: the filter bar with the viewer's own units, and what is asked of the queries.
+
+    f = context.frame("last_week")
+    table = data.read(figures.counts, ("due",), by="child", parent=f.parent, **f.where)
+
+``where`` is what the catalogue's queries take (start, end, unit, category, channel, zone); ``span`` and ``place`` are its
+parts, for queries that take less. ``before`` is the same for the period just before. ``as_of`` comes from ``data.read``.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from dashboard import data, filters, links, periods, words
+from dashboard.filters import Filters, Options
+from dashboard.periods import Period
+from dashboard.settings import settings
+from dashboard.words import t
+from queries import units
+
+EVERYTHING = 0  # the place in the bar above several roots: no unit
+
+
+class Unit(NamedTuple):
+    """A unit as pages show it."""
+
+    id: int
+    parent: int | None
+    name: str
+    short: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is asked for, and the names to answer it with."""
+
+    filters: Filters
+    parent: int | None  # whose children are compared: the unit asked for, or the viewer's root; None above several roots
+    as_of: datetime
+    zone: ZoneInfo
+    units: dict[int, Unit] = field(repr=False)
+    categories: dict[int, str] = field(repr=False)
+    channels: dict[int, str] = field(repr=False)
+
+    @property
+    def period(self) -> Period:
+        return self.filters.period
+
+    @property
+    def previous(self) -> Period:
+        """环比: the period just before."""
+        return periods.previous(self.period)
+
+    @property
+    def span(self) -> dict[str, datetime]:
+        """start and end."""
+        return self.window(self.period)
+
+    @property
+    def place(self) -> dict[str, int | None]:
+        """unit, category and channel; None = all."""
+        return {"unit": self.filters.unit_id, "category": self.filters.category_id, "channel": self.filters.channel_id}
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """start, end, unit, category, channel, zone: what ``figures.counts`` and ``complaints.listing`` take."""
+        return {**self.span, **self.place, "zone": self.zone.key}
+
+    @property
+    def before(self) -> dict[str, Any]:
+        """``where`` of the period before."""
+        return {**self.where, **self.window(self.previous)}
+
+    def window(self, period: Period) -> dict[str, datetime]:
+        """The bounds of a period as moments: midnights of the office's zone."""
+        return {"start": midnight(period.start, self.zone), "end": midnight(period.end, self.zone)}
+
+    def unit_name(self, unit_id: object, whole: bool = False) -> str:
+        """The short name of a unit, or the whole one; an id outside the viewer's units is a dash."""
+        unit = self.units.get(_id(unit_id))
+        return t("unit.none") if unit is None else unit.name if whole else unit.short
+
+    def category(self, category_id: object) -> str:
+        return self.categories.get(_id(category_id), t("unit.none"))
+
+    def channel(self, channel_id: object) -> str:
+        return self.channels.get(_id(channel_id), t("unit.none"))
+
+    def children(self) -> list[int]:
+        """Units directly below ``parent``, in tree order."""
+        return [unit.id for unit in self.units.values() if unit.id != self.parent and unit.parent == self.parent]
+
+    def link(self, **params: object) -> dict[str, str]:
+        """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""
+        return links.address(self.filters, **{"at": self.as_of, **params})
+
+
+def frame(default: str = "last_week", show: tuple[str, ...] = ("period", "unit", "category", "channel")) -> Frame:
+    """Draw the filter bar and say what is asked. ``default`` is the period of an address without one."""
+    zone, as_of = ZoneInfo(settings().zone), data.as_of()
+    table = names_of_units(data.read(units.tree).itertuples())
+    categories = names(data.read(units.categories).itertuples(), "category_id")
+    channels = names(data.read(units.channels).itertuples(), "channel_id")
+    options = choices(table, filters.asked("unit"), categories, channels)
+    chosen = filters.bar(options, as_of=as_of, zone=zone, default=default, show=show)
+    root = options.path[0][0] or None
+    return Frame(chosen, chosen.unit_id or root, as_of, zone, table, categories, channels)
+
+
+def choices(table: dict[int, Unit], asked: int | None, categories: dict[int, str], channels: dict[int, str]) -> Options:
+    """What the bar offers: the way from the viewer's root to the unit asked for, and what lies below. Pure."""
+    roots = [unit.id for unit in table.values() if unit.parent is None]
+    root = roots[0] if len(roots) == 1 else EVERYTHING
+    path, here = [], asked if asked in table else None
+    while here is not None and here != root:
+        path.append((here, table[here].short))
+        here = table[here].parent
+    path.append((root, table[root].short if root else t("filter.everything")))
+    last = path[0][0] or None
+    below = [(unit.id, unit.short) for unit in table.values() if unit.parent == last and unit.id != last]
+    return Options(path[::-1], below, list(categories.items()), list(channels.items()))
+
+
+def names_of_units(rows) -> dict[int, Unit]:
+    """Units by id in the language of the run; a unit whose parent the viewer does not see is a root."""
+    english = words.language() == "en"
+    table = {}
+    for row in rows:
+        name = (english and row.name_en) or row.name
+        short = (row.short_en or row.name_en or row.short) if english else row.short
+        parent = None if row.parent_id != row.parent_id or row.parent_id is None else int(row.parent_id)
+        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short or name, row.kind)
+    return table
+
+
+def names(rows, key: str) -> dict[int, str]:
+    """Names by id in the language of the run."""
+    english = words.language() == "en"
+    return {getattr(row, key): (english and row.name_en) or row.name for row in rows}
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a day where the office is."""
+    return datetime.combine(day, time(), zone)
+
+
+def _id(value: object) -> int | None:
+    return None if value is None or value != value else int(value)
