@@ -48,6 +48,8 @@ def trouble(error: Exception) -> str | None:
 
 def run() -> None:
     """The viewer of this run, the menu of what they may open, the page."""
+    if "as" in st.query_params:  # a link or the Back button: the address decides
+        st.session_state["login"] = st.query_params["as"]
     data.start_run()
     viewer = session.viewer()
     page = navigation.choose(lambda permission: permissions.may(viewer.role, permission))

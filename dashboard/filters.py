@@ -19,6 +19,7 @@ from dashboard.words import t
 
 NAMES = ("period", "from", "to", "unit", "category", "channel")
 _KEPT, _PAGE = "filters.kept", "filters.page"  # session_state: the filters last used, and the page they were used on
+_ACCOUNT = "filters.account"  # session_state: the account chosen in the menu
 _FEW = 12  # up to so many choices are buttons; more of them are a list to search
 
 
@@ -55,8 +56,8 @@ def carry() -> None:
         st.query_params.update(st.session_state.get(_KEPT, {}))
         if words.REMEMBERED in st.session_state and "lang" not in st.query_params:
             st.query_params["lang"] = st.session_state[words.REMEMBERED]
-        if st.session_state.get("filter_as") and "as" not in st.query_params:
-            st.query_params["as"] = st.session_state["login"]
+        if _ACCOUNT in st.session_state and "as" not in st.query_params:
+            st.query_params["as"] = st.session_state[_ACCOUNT]
 
 
 def asked(name: str) -> int | None:
@@ -246,7 +247,8 @@ def _use_dates(today: date) -> None:
 
 
 def _use_account() -> None:
-    st.query_params["as"] = st.session_state["login"] = st.session_state["filter_as"]
+    chosen = st.session_state["filter_as"]
+    st.query_params["as"] = st.session_state["login"] = st.session_state[_ACCOUNT] = chosen
     _drop("unit", "at")
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard import navigation
 from dashboard.filters import Filters
-from dashboard.words import literal, t
+from dashboard.words import cases, fraction, literal, t, working_days
 
 TONES = {"late": "red", "soon": "orange", "rest": "gray"}
 
@@ -101,12 +101,73 @@ def section(title: str, note: str = "") -> None:
         st.markdown(f":gray[{note}]", width="content")
 
 
-def ledger(items: Sequence[tuple[str, int]], gap: int) -> None:
-    """The ledger line; ``gap`` is by how many complaints it does not balance. items: (label, n) in their order."""
+def row(items: Sequence[tuple[str, Mapping[str, str]]], to: str) -> None:
+    """Small links on a line: the ways from a sentence to its rows. items: (Markdown label, address)."""
+    with st.container(horizontal=True, gap="xsmall"):
+        for label, params in items:
+            link(f":small[{label}]", to, params)
+
+
+def ledger(items: Sequence[tuple[str, int, Mapping[str, str]]], gap: int, to: str | None = None) -> None:
+    """The ledger line; ``gap`` is by how many complaints it does not balance. items: (label, n, address) in order."""
     verdict = (f":red-badge[:material/close: {t('review.unbalanced', n=abs(gap))}]" if gap else
                f":gray-badge[:material/check: {t('review.balanced')}]")
-    sums = [f"{literal(label)} **{n:,}**".replace(" ", "\u00a0") for label, n in items]  # breaks between them only
-    st.markdown(verdict + " :small[" + "\u2003 ".join(["", *sums]) + "]")
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.markdown(verdict, width="content")
+        for label, n, params in items:  # the line breaks between its terms only
+            link(f":small[{literal(label)} **{n:,}**]".replace(" **", "\u00a0**"), to if n else None, params, icon=None)
+
+
+def linked_table(heads: Sequence[tuple[str, int | None, str]], rows: Sequence[Sequence[tuple[str, Mapping[str, str] | None]]],
+                 to: str) -> None:
+    """A small table whose figures are links. heads: (heading, px or None for the rest, "left" | "right");
+    rows: cells of (Markdown, address or None for plain text)."""
+    with st.container(gap=None):
+        for place, cells in enumerate([[(f":small[:gray[{head}]]", None) for head, _, _ in heads], *rows]):
+            with st.container(horizontal=True, wrap=False, gap=None, vertical_alignment="center"):
+                for (_, px, side), (label, params) in zip(heads, cells):
+                    with st.container(width=px or "stretch", horizontal_alignment=side, gap=None):
+                        link(label, to if params else None, params, icon=None)
+
+
+def unit_table(table: pd.DataFrame, name: Callable[[int], str], address: Callable[..., Mapping[str, str] | None], to: str, *,
+               overdue: bool = True, phone: bool = False) -> None:
+    """Units against their peers, every figure a link. table: units.peers with ``word``; ``address(unit_id, code=…)`` gives
+    the way to a unit's rows, or None. Without ``overdue`` only the rate."""
+    if table.empty:
+        return
+    heads = [(t("review.col_unit"), None, "left")] + ([] if phone else [(t("review.col_peers"), 120, "left")])
+    heads += [(t("review.col_rate" if overdue else "review.col_kept"), 128 if overdue else 96, "right")]
+    heads += [(t("review.col_overdue"), 92, "right"), (t("review.col_longest"), 96, "right")] if overdue else []
+    rows = []
+    for one in table.itertuples():
+        word = t(f"review.{one.word}")
+        whole = address(one.unit_id, code="compliance")
+        rate = fraction(one.compliance_num, one.compliance_den) if overdue else f"{one.compliance_num:,}/{one.compliance_den:,}"
+        cells = [(literal(name(one.unit_id)), whole)]
+        cells += [] if phone else [(f"**{word}**" if one.word in ("low", "high") else f":gray[{word}]", None)]
+        cells += [(rate, whole if one.compliance_den else None)]
+        if overdue:
+            late = address(one.unit_id, code="overdue_open") if one.overdue_open else None
+            cells += [(f":red[**{cases(one.overdue_open)}**]" if one.overdue_open else f":gray[{cases(0)}]", late),
+                      (working_days(one.longest) if one.longest > 0 else t("unit.late_under_one_short") if one.longest == 0 else t("unit.none"), None)]
+        rows.append(cells)
+    linked_table(heads, rows, to)
+
+
+def picker(title: str, rows: Mapping[int, str], cols: Mapping[int, str], count: Callable[[int, int], int], to: str,
+           address: Callable[[int, int], Mapping[str, str]], key: str) -> None:
+    """The way from a heat strip to the rows of one cell, by mouse and keyboard: choose a row and a column, open the list."""
+    if not navigation.target(to) or not rows:
+        return
+    with st.popover(title, icon=":material/list_alt:", type="tertiary", key=key, on_change="rerun") as popover:
+        if popover.open:
+            with st.container(width=420):
+                first = st.pills(t("filter.category"), list(rows), default=next(iter(rows)), format_func=rows.get, required=True,
+                                 key=f"{key}_row", wrap=True)
+                some = [one for one in cols if count(first, one)]
+                for one in some:
+                    link(f"{literal(cols[one])} **{count(first, one):,}**", to, address(first, one))
 
 
 def ranked_table(frame: pd.DataFrame, formats: Mapping[str, Callable[[object], str] | str] | None = None, *,

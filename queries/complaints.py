@@ -6,7 +6,7 @@ import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
 from queries.figures import _where
-from queries.indicators import CATALOGUE, FACTS, STATES
+from queries.indicators import CATALOGUE, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
 LIMIT = 1000
@@ -67,7 +67,7 @@ def _statement(code: str, part: str) -> TextClause:
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
                s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, coalesce(({num}), false) as counted,
                count(*) over () as total, row_number() over (order by {_ORDER}) as place
-          from {FACTS}
+          from {facts('c.', i.den, num)}
          where {_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL} and {_SEARCH}
          order by {_ORDER} limit :limit offset :offset)
     {_ROW}""")

@@ -6,7 +6,7 @@ from math import sqrt
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries.indicators import CATALOGUE, COHORTS, DATES, FACTS, LABELS, STATES, UNIT_IDS, Indicator
+from queries.indicators import CATALOGUE, COHORTS, DATES, LABELS, STATES, UNIT_IDS, Indicator, facts
 
 # :unit null = the viewer's whole scope; the tree's ranges make both an index range
 SCOPE = """({label} between coalesce((select label from unit where unit_id = cast(:unit as int)), (select my_lo()))
@@ -65,7 +65,7 @@ def _statements(codes: tuple[str, ...], by: str) -> list[TextClause]:
             for i in some)
         only = " or ".join(f"({i.den})" for i in some)
         place = f"with {PLACE}\n" if by == "child" else ""
-        statements.append(text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {FACTS}\n"
+        statements.append(text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {facts(columns, only)}\n"
                                f"     where {_where(some[0])}\n       and ({only})\n     group by 1"))
     return statements
 
@@ -109,7 +109,7 @@ def _state_statement(basis: str, by: str) -> TextClause:
            count(*) filter (where c.source_verdict is not null) as source_on_time_den,
            count(*) filter (where c.source_verdict is null) as source_blank,
            count(*) filter (where c.source_verdict is not null and (c.source_verdict = 'l') = (s.state in ('B', 'E'))) as source_agree
-      from {FACTS}
+      from {facts("c.")}
      where {_where(i)} group by 1""")
 
 
@@ -120,7 +120,7 @@ def _days_statement(by: str) -> TextClause:
            percentile_cont(0.5) within group (order by s.days_used) as days_median,
            percentile_cont(0.9) within group (order by s.days_used) as days_p90,
            avg(s.days_used)::float8 as days_mean, count(s.days_used) as days_n
-      from {FACTS}
+      from {facts()}
      where {_where(i)} and s.state <> 'X' group by 1""")
 
 
@@ -130,7 +130,7 @@ def _km_statement(by: str) -> TextClause:
     return text(f"""with {PLACE}, life as (
         select {_group(by, i)} as grp, s.ended_at is not null and s.ended_at <= :as_of as done,
                greatest(0, coalesce(s.days_used, s.days_open)) as days
-          from {FACTS} where {_where(i)} and s.state <> 'X' and coalesce(s.days_used, s.days_open) is not null
+          from {facts()} where {_where(i)} and s.state <> 'X' and coalesce(s.days_used, s.days_open) is not null
     ), step as (
         select grp, days, count(*) filter (where done) as ended,
                sum(count(*)) over (partition by grp order by days desc) as at_risk

@@ -1,49 +1,45 @@
 """The catalogue: every figure of the product, once. Pages, lists, `figures`, definitions sheets and tests read it.
 
-A figure is a cohort (which complaints), a denominator and a numerator: predicates over the rows of `FACTS`. The count and the
+A figure is a cohort (which complaints), a denominator and a numerator: predicates over the rows of `facts()`. The count and the
 list behind it are composed from the same predicates, here, at import; nothing that a person types becomes SQL.
 Formulas: product.md §5; their sources in peers.md §4 (Austin 311 for A/(A+B+E), 12345 for the due cohort, Wilson for intervals).
 """
+import re
 from dataclasses import dataclass
-from datetime import datetime
 
-import pandas as pd
-from sqlalchemy import Connection, text
+# What else is asked of a complaint: by its id, so that the cost goes with the rows that are looked at and not with the table.
+JOINS = {
+    "c": "left join complaint as c on c.complaint_id = s.complaint_id",
+    "office": """left join lateral (select b.outcome, b.score from call_back as b
+                           where b.complaint_id = s.complaint_id and b.by_whom = 'office' and b.at <= :as_of
+                           order by (b.outcome = 'answered') desc, b.at desc limit 1) as office on true""",
+    "own": """left join lateral (select b.score from call_back as b
+                           where b.complaint_id = s.complaint_id and b.by_whom = 'unit' and b.outcome = 'answered' and b.at <= :as_of
+                           order by b.at desc limit 1) as own on true""",
+    "answer": "left join lateral (select bool_or(r.complete) as complete from reply as r where r.complaint_id = s.complaint_id and r.at <= :as_of) as answer on true",
+    "turns": """left join lateral (select count(*) filter (where e.code = 'reassigned') as reassigned, count(*) filter (where e.code = 'returned') as returned
+                           from event as e where e.complaint_id = s.complaint_id and e.cut and e.at <= :as_of) as turns on true""",
+    "urged": """left join lateral (select g.sent_at, g.acknowledged_at, g.promised_on, g.level from urge as g
+                           where g.complaint_id = s.complaint_id and g.sent_at <= :as_of order by g.sent_at desc limit 1) as urged on true""",
+    "directed": """left join lateral (select bool_or(d.answered_at is null or d.answered_at > :as_of) as open
+                           from directive as d where d.complaint_id = s.complaint_id and d.at <= :as_of) as directed on true""",
+    "withdrawn": """left join lateral (select bool_or(w.verified_at is null or w.verified_at > :as_of) as pending, bool_or(true) as asked
+                           from withdrawal as w where w.complaint_id = s.complaint_id and w.requested_at <= :as_of) as withdrawn on true""",
+    "contested": """left join lateral (select bool_or(t.decided_at is null or t.decided_at > :as_of) as pending
+                           from contest as t where t.complaint_id = s.complaint_id and t.requested_at <= :as_of) as contested on true""",
+    "delayed": """left join lateral (select bool_or(true) as explained from delay as y
+                           where y.complaint_id = s.complaint_id and y.reported_at <= :as_of) as delayed on true""",
+    "reopened": """left join lateral (select bool_or(true) as again from redo as o
+                           where o.complaint_id = s.complaint_id and o.started_at <= :as_of) as reopened on true""",
+    "reported": "left join regulator_report as reported on reported.complaint_id = s.complaint_id",
+}
 
-# Rows of one clock at moment :as_of with what else is asked of a complaint. Joins that a statement does not use are dropped by the planner.
-FACTS = """
-      state(:as_of) as s
-      left join complaint as c on c.complaint_id = s.complaint_id
-      left join (select distinct on (complaint_id) complaint_id, outcome, score
-                   from call_back where by_whom = 'office' and at <= :as_of
-                  order by complaint_id, (outcome = 'answered') desc, at desc) as office
-             on office.complaint_id = s.complaint_id
-      left join (select distinct on (complaint_id) complaint_id, score
-                   from call_back where by_whom = 'unit' and outcome = 'answered' and at <= :as_of
-                  order by complaint_id, at desc) as own
-             on own.complaint_id = s.complaint_id
-      left join (select complaint_id, bool_or(complete) as complete from reply where at <= :as_of group by complaint_id) as answer
-             on answer.complaint_id = s.complaint_id
-      left join (select complaint_id, count(*) filter (where code = 'reassigned') as reassigned, count(*) filter (where code = 'returned') as returned
-                   from event where code in ('reassigned', 'returned') and at <= :as_of group by complaint_id) as turns
-             on turns.complaint_id = s.complaint_id
-      left join (select distinct on (complaint_id) complaint_id, sent_at, acknowledged_at, promised_on, level
-                   from urge where sent_at <= :as_of order by complaint_id, sent_at desc) as urged
-             on urged.complaint_id = s.complaint_id
-      left join (select complaint_id, bool_or(answered_at is null or answered_at > :as_of) as open
-                   from directive where at <= :as_of group by complaint_id) as directed
-             on directed.complaint_id = s.complaint_id
-      left join (select complaint_id, bool_or(verified_at is null or verified_at > :as_of) as pending, true as asked
-                   from withdrawal where requested_at <= :as_of group by complaint_id) as withdrawn
-             on withdrawn.complaint_id = s.complaint_id
-      left join (select complaint_id, bool_or(decided_at is null or decided_at > :as_of) as pending
-                   from contest where requested_at <= :as_of group by complaint_id) as contested
-             on contested.complaint_id = s.complaint_id
-      left join (select complaint_id, true as explained from delay where reported_at <= :as_of group by complaint_id) as delayed
-             on delayed.complaint_id = s.complaint_id
-      left join (select complaint_id, true as again from redo where started_at <= :as_of group by complaint_id) as reopened
-             on reopened.complaint_id = s.complaint_id
-"""
+
+def facts(*predicates: str) -> str:
+    """The FROM clause for these predicates: state(:as_of) as s, and only the joins whose names they speak of."""
+    asked = set(re.findall(r"\b([a-z]+)\.", " ".join(predicates)))
+    return "\n      ".join(["state(:as_of) as s", *(join for name, join in JOINS.items() if name in asked)])
+
 
 COHORTS = {
     "received": "s.received_at >= :start and s.received_at < :end",                             # 受理口径
@@ -62,7 +58,7 @@ TODAY = "date_trunc('day', :as_of at time zone :zone) at time zone :zone"
 
 @dataclass(frozen=True)
 class Indicator:
-    """`den` and `num` are predicates over FACTS; a count has no `num`. `zh`, `en`, and the formulas in words are what is printed."""
+    """`den` and `num` are predicates over `facts()`; a count has no `num`. `zh`, `en`, and the formulas in words are what is printed."""
     code: str
     zh: str
     en: str
@@ -137,10 +133,9 @@ CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
     Indicator("serious_new", "重大、媒体及监管转办", "Major, media, regulator", "本期新增重大、媒体及监管转办", "major, media and regulator complaints received",
               "received", "c.major or c.media_level > 0 or c.channel_kind in ('regulator', 'central_bank')", unit_of="about", better="neither"),
     Indicator("serious_unreported", "尚缺监管报告回执", "Without the regulator's receipt", "已报告但无回执", "reported, receipt missing", "received",
-              "exists (select from regulator_report g where g.complaint_id = s.complaint_id and g.reported_at <= :as_of"
-              " and (g.receipt_at is null or g.receipt_at > :as_of))", unit_of="about", better="less"),
+              "reported.reported_at <= :as_of and (reported.receipt_at is null or reported.receipt_at > :as_of)", unit_of="about", better="less"),
     Indicator("serious_reported", "已按规定报告", "Reported as required", "已向当地监管机构报告", "reported to the local regulator", "received",
-              "exists (select from regulator_report g where g.complaint_id = s.complaint_id and g.reported_at <= :as_of)", unit_of="about"),
+              "reported.reported_at <= :as_of", unit_of="about"),
     # -- satisfaction: the office's own call-backs, last answered call, without anonymous
     Indicator("satisfaction", "满意率", "Satisfied", "满意（含基本满意）÷ 接通，本办抽查回访，本期办结，不含匿名",
               "satisfied or basically satisfied ÷ answered, the office's own call-backs, done in the period, without anonymous", "closed",

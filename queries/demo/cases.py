@@ -1,7 +1,8 @@
-"""The demo bank's complaints: what was complained of, who had it when, how it ended. Pure Python, deterministic, no database.
+"""The demo bank's complaints: what was complained of, who had it when, how it ended. Deterministic, no database.
 
-Times are whole seconds of local wall clock since 1970. Work is planned on an axis of working time (`Days`), 9 hours a working day, so that a plan
-"answered on the 3rd working day" keeps its meaning over holidays; what lies after the cut is not told: that is what makes open complaints.
+Times are whole seconds of local wall clock since 1970. Work is planned on an axis of working time (`Days`), 9 hours a
+working day, so that a plan "answered on the 3rd working day" keeps its meaning over holidays; what lies after the cut
+is not told: that is what makes open complaints.
 """
 from bisect import bisect
 from dataclasses import dataclass, field
@@ -16,11 +17,11 @@ from queries.demo.units import Unit, person
 
 DAY, OPENS, WORK = 86_400, 30_600, 32_400               # 08:30, nine hours
 LIMIT = {"s": 3, "c": 10}                               # article 11
-WORSE, BETTER, CARDS = "宁波", "四川", "信用卡中心"
+WORSE, BETTER, CARDS, E_BANK = "宁波", "四川", "信用卡中心", "电子银行部"
 WEEKS = 113                                             # 26 months
 BURST_WEEKS_AGO, BURST_DAYS, BURST_SHARE = 8, 10, 0.0052
 
-# Category: complexity, and how many a week by channel: phone, web, comment book, walk-in, letter, media, superior, government.
+# Category: complexity, and its share by channel, in the order of CHANNELS.
 CHANNELS = ("phone", "web", "comment_book", "walk_in", "letter", "media", "superior", "government")
 MIX = {
     "service_product": ("c", (66, 38, 3, 8, 5, 1, 3, 14)), "violation": ("c", (9, 4, .3, 3, 2, .8, 2, 7)),
@@ -29,15 +30,20 @@ MIX = {
     "work_error": ("s", (37, 10, 3, 6, 2, .1, 1, 3)), "financial_crime": (None, (1.4, .6, 0, .5, 1, 0, .4, .6)),
 }
 COMPLEXITY = {category: complexity for category, (complexity, _) in MIX.items()}
+# How often somebody is complained about by name; what a category is changed to.
+NAMED = {"service_attitude": 0.75, "work_error": 0.4, "violation": 0.6, "financial_crime": 0.8}
 RECATEGORISED = {"s": ("service_product", "violation"), "c": ("work_error", "service_attitude")}
 KINDS, KIND_SHARES = ("regulator", "central_bank", "12345", "petition", "consumer"), (26, 8, 40, 10, 16)
-HOURS = [1, .6, .4, .3, .3, .5, 1, 2.5, 6, 10, 11, 9, 6, 6, 9, 10, 9, 7, 5, 4, 4, 3.5, 2.5, 1.6]      # telephone and web
+# When telephone and web are used, by hour; and everything else.
+HOURS = [1, .6, .4, .3, .3, .5, 1, 2.5, 6, 10, 11, 9, 6, 6, 9, 10, 9, 7, 5, 4, 4, 3.5, 2.5, 1.6]
 OFFICE_HOURS = [0] * 8 + [3, 10, 11, 7, 2, 4, 9, 9, 6, 2] + [0] * 6
 
 TABLES = {  # table: columns; "@" marks a time
     "hop": "complaint_id hop_no unit_id sent_at@ signed_at@",
-    "event": "complaint_id at@ code unit_from unit_to category_from category_to was_at@ keeps_limit reason params user_id",
-    "reply": "complaint_id reply_no at@ facts person_treated lessons satisfaction handled handler telephone not_applicable not_applicable_reason",
+    "event": "complaint_id at@ code unit_from unit_to category_from category_to was_at@ keeps_limit reason params"
+             " user_id",
+    "reply": "complaint_id reply_no at@ facts person_treated lessons satisfaction handled handler telephone"
+             " not_applicable not_applicable_reason",
     "call_back": "complaint_id call_no at@ by_whom outcome score words user_id",
     "redo": "complaint_id redo_no started_at@ ended_at@ reason",
     "delay": "complaint_id delay_no reported_at@ reason customer_told_at@",
@@ -47,13 +53,14 @@ TABLES = {  # table: columns; "@" marks a time
     "regulator_report": "complaint_id reported_at@ receipt_at@",
     "complaint_text": "complaint_id text demand reply",
     "complainant": "complaint_id name phone id_no",
-    "complaint": "complaint_id complaint_no received_at@ registered_at@ dispatched_at@ read_at@ customer_replied_at@ office_replied_at@ closed_at@ filed_at@"
-                 " excluded_at@ exclusion channel_id channel_kind category_id first_category_id accepting_unit_id source_unit_id unit_id first_unit_id"
-                 " about_unit_id handler person title amount amount_demanded major major_reasons anonymous malicious media_level repeat_of merged_into"
-                 " person_hash responsibility outcome disputed source_due_at@ marks",
+    "complaint": "complaint_id complaint_no received_at@ registered_at@ dispatched_at@ read_at@ customer_replied_at@"
+                 " office_replied_at@ closed_at@ filed_at@ excluded_at@ exclusion channel_id channel_kind category_id"
+                 " first_category_id accepting_unit_id source_unit_id unit_id first_unit_id about_unit_id handler"
+                 " person title amount amount_demanded major major_reasons anonymous malicious media_level repeat_of"
+                 " merged_into person_hash responsibility outcome disputed source_due_at@ marks",
     "withdrawal": "complaint_id withdrawal_no requested_at@ verified_at@ result by_unit_id reason",
-    "urge": "complaint_id level sent_at@ unit_id contact_rank contact phone via spoke_to note letter_no user_id user_name acknowledged_at@ answered_at@"
-            " answer promised_on moved_at@",
+    "urge": "complaint_id level sent_at@ unit_id contact_rank contact phone via spoke_to note letter_no user_id"
+            " user_name acknowledged_at@ answered_at@ answer promised_on moved_at@",
 }
 
 
@@ -66,7 +73,7 @@ def day_of(moment: int) -> date:
 
 
 class Days:
-    """The calendar as an axis of working time: `work(t)` -> working seconds, `at(w)` -> the moment; `ordinal(t)` counts working days."""
+    """The calendar as an axis of working time: `work(t)` in working seconds, `at(w)` the moment, `ordinal(t)` days."""
 
     def __init__(self, days: list[tuple[date, bool, int]]):
         self.first = seconds(days[0][0]) // DAY
@@ -92,7 +99,7 @@ class Days:
 
 @dataclass
 class Bank:
-    """What the generator needs to know: units with their ids, codes of the pack, the calendar, the moment at which history ends."""
+    """What the generator needs: units with their ids, codes of the pack, the calendar, the end of history."""
     units: list[Unit]
     ids: list[int]
     categories: dict[str, int]
@@ -107,7 +114,8 @@ class Bank:
     def __post_init__(self):
         self.branch, self.by_name = [], {}
         for unit in self.units:
-            self.branch.append(unit.place if unit.kind in ("branch1", "overseas") else self.branch[unit.above] if unit.above is not None else None)
+            above = None if unit.above is None else self.branch[unit.above]
+            self.branch.append(unit.place if unit.kind in ("branch1", "overseas") else above)
             self.by_name.setdefault(unit.name, unit.place)
 
 
@@ -122,7 +130,7 @@ class Choice:
 
 
 def received(rng: Random, days: Days, cut: int, n: int) -> list[tuple[int, bool]]:
-    """(moment, of the burst?) in order: weekly and yearly seasons, holidays, a slow rise, and one outage about eight weeks ago."""
+    """(moment, of the burst?) in order: seasons, holidays, a slow rise, and one outage about eight weeks ago."""
     last = cut // DAY
     every = range(last - WEEKS * 7, last)
     weights = []
@@ -141,7 +149,8 @@ def received(rng: Random, days: Days, cut: int, n: int) -> list[tuple[int, bool]
     start = last - BURST_WEEKS_AGO * 7 - 2
     chosen = [(d, False) for d in rng.choices(every, weights, k=n - burst)]
     chosen += [(start + min(int(rng.expovariate(0.22)), BURST_DAYS - 1), True) for _ in range(burst)]
-    return sorted((d * DAY + rng.choices(range(24), HOURS)[0] * 3600 + rng.randrange(3600), in_burst) for d, in_burst in chosen)
+    return sorted((d * DAY + rng.choices(range(24), HOURS)[0] * 3600 + rng.randrange(3600), in_burst)
+                  for d, in_burst in chosen)
 
 
 class Cases:
@@ -156,19 +165,27 @@ class Cases:
         for category in MIX:
             def weight(u: Unit) -> float:
                 if u.above == 0 and u.kind == "department":
-                    fits = {"service_product": 1.7, "service_channel": 1.1, "violation": 0.8, "service_attitude": 0.3, "work_error": 0.5}
-                    return u.weight * fits.get(category, 0) * (1.6 if "电子" in u.name and category == "service_channel" else 1)
+                    fits = {"service_product": 1.7, "service_channel": 1.1, "violation": 0.8, "service_attitude": 0.3,
+                            "work_error": 0.5}
+                    own = u.name == E_BANK and category == "service_channel"
+                    return u.weight * fits.get(category, 0) * (1.6 if own else 1)
                 return u.weight
             self.about[category] = Choice(rng, units, [weight(u) for u in units])
-        self.outlet = Choice(rng, [u for u in units if u.kind == "outlet"], [u.weight for u in units if u.kind == "outlet"])
-        self.matters = {c: [line.split("|") for line in block.strip().splitlines()] for c, block in texts.MATTERS.items()}
-        self.of_cards = [m for m in self.matters["service_product"] if any(w in m[0] for w in ("信用卡", "分期", "积分"))]
-        self.of_e_bank = [m for m in self.matters["service_channel"] if any(w in m[0] for w in ("手机", "短信", "网银", "支付"))]
+        self.outlet = Choice(rng, [u for u in units if u.kind == "outlet"],
+                             [u.weight for u in units if u.kind == "outlet"])
+        self.matters = {c: [line.split("|") for line in block.strip().splitlines()]
+                        for c, block in texts.MATTERS.items()}
+        self.of_cards = [m for m in self.matters["service_product"]
+                         if any(w in m[0] for w in ("信用卡", "分期", "积分"))]
+        self.of_e_bank = [m for m in self.matters["service_channel"]
+                          if any(w in m[0] for w in ("手机", "短信", "网银", "支付"))]
         self.people = [person(rng) for _ in range(4000)]
         self.start = bank.cut - WEEKS * 7 * DAY
         self.kind, self.media = Choice(rng, KINDS, KIND_SHARES), Choice(rng, (1, 2, 3), (60, 30, 10))
-        self.in_time = {"s": Choice(rng, range(4), (10, 34, 34, 22)), "c": Choice(rng, range(1, 11), (4, 7, 9, 11, 13, 14, 13, 11, 9, 9))}
+        self.in_time = {"s": Choice(rng, range(4), (10, 34, 34, 22)),
+                        "c": Choice(rng, range(1, 11), (4, 7, 9, 11, 13, 14, 13, 11, 9, 9))}
         self.recent, self.day, self.serial, self.letters = [], None, 0, {}
+        self.month = n * 30 // (WEEKS * 7)                      # as many as come in 30 days
 
     def chunks(self, size: int):
         moments = received(self.rng, self.bank.days, self.bank.cut, self.n)
@@ -196,9 +213,11 @@ class Cases:
         def told(moment: float | None) -> int | None:
             return int(moment) if moment is not None and moment < cut else None
 
-        def event(moment, code, unit_from=None, unit_to=None, category_from=None, category_to=None, was_at=None, keeps=False, reason=None, params="{}", user=None):
+        def event(moment, code, unit_from=None, unit_to=None, category_from=None, category_to=None, was_at=None,
+                  keeps=False, reason=None, params="{}", user=None):
             if moment is not None and moment < cut:
-                out["event"].append((cid, moment, code, unit_from, unit_to, category_from, category_to, was_at, keeps, reason, params, user))
+                out["event"].append((cid, moment, code, unit_from, unit_to, category_from, category_to, was_at, keeps,
+                                     reason, params, user))
 
         # What, about whom, by which channel; some complain again.
         again = merged = None
@@ -208,8 +227,8 @@ class Cases:
             category = self.category()
             channel = self.channel[category]()
         about = self.outlet() if channel == "comment_book" else self.about[category]()
-        if not burst and chance() < 0.034 and len(self.recent) > 3000 and category not in ("financial_crime", "anonymous"):
-            old = self.recent[-1 - int(2900 * chance())]
+        if not burst and chance() < 0.034 and len(self.recent) > self.month and COMPLEXITY[category]:
+            old = self.recent[-1 - int(self.month * chance() ** 1.5)]
             if at - old[1] > 3 * DAY:
                 if old[2] is not None and old[2] < at:
                     again = old
@@ -327,12 +346,14 @@ class Cases:
             else:
                 other = rng.choice((rng.choice(home.children), home.children[3], about.above or home.place))
             if other and ids[other] not in (previous, accepting_id):
-                event(days.at(w), "reassigned", previous, ids[other], reason=rng.choice(texts.REASSIGNED), user=bank.supervisor[0])
+                event(days.at(w), "reassigned", previous, ids[other], reason=rng.choice(texts.REASSIGNED),
+                      user=bank.supervisor[0])
                 if days.at(w) < cut:
                     moved.append((days.at(w), ids[other]))
                 if chance() < 0.14:
                     w += 0.5 * (end_w - w)
-                    event(days.at(w), "reassigned", ids[other], previous, reason=texts.PING_PONG, user=bank.supervisor[0])
+                    event(days.at(w), "reassigned", ids[other], previous, reason=texts.PING_PONG,
+                          user=bank.supervisor[0])
                     if days.at(w) < cut:
                         moved.append((days.at(w), previous))
                 last = w
@@ -342,13 +363,15 @@ class Cases:
             w = received_w + min(0.7 * WORK, 0.5 * room)
             if days.at(w) < min(cut, end):
                 new_category = recat
-                event(max(days.at(w), at + 120), "recategorised", category_from=bank.categories[category], category_to=bank.categories[recat],
+                event(max(days.at(w), at + 120), "recategorised", category_from=bank.categories[category],
+                      category_to=bank.categories[recat],
                       reason="受理部门复核后调整", user=bank.supervisor[0])
         elif late and chance() < 0.01:
             moment = due + 1 + int(0.5 * (end - due))
             if at < moment < min(cut, end):
                 new_category = rng.choice(RECATEGORISED[cat])
-                event(moment, "recategorised", category_from=bank.categories[category], category_to=bank.categories[new_category], keeps=True,
+                event(moment, "recategorised", category_from=bank.categories[category],
+                      category_to=bank.categories[new_category], keeps=True,
                       reason="核查后类别调整，时限不变", user=bank.supervisor[0])
 
         # Not counted: merged, withdrawn, duplicate, out of scope; a contest comes later.
@@ -364,7 +387,8 @@ class Cases:
             result = "pressured" if chance() < 0.06 else "voluntary"
             if mid < cut:
                 out["withdrawal"].append((cid, 1, mid, told(verified), result if verified < cut else None, accepting_id,
-                                          texts.PRESSURED if result == "pressured" and verified < cut else rng.choice(texts.WITHDRAWN)))
+                                          texts.PRESSURED if result == "pressured" and verified < cut
+                                          else rng.choice(texts.WITHDRAWN)))
             if result == "voluntary":
                 stops = mid
                 if verified < cut:
@@ -373,7 +397,8 @@ class Cases:
             mid = due + 3600 + int(0.6 * (end - due))
             if due < mid < end:
                 if mid < cut:
-                    out["withdrawal"].append((cid, 1, mid, told(end), "voluntary" if end < cut else None, accepting_id, rng.choice(texts.WITHDRAWN)))
+                    out["withdrawal"].append((cid, 1, mid, told(end), "voluntary" if end < cut else None, accepting_id,
+                                              rng.choice(texts.WITHDRAWN)))
                 if end < cut:
                     excluded, exclusion = mid, "withdrawn"      # the database makes it "withdrawn_late"
         elif limit and 0.9 < draw < 0.911 and at < mid < due:
@@ -392,7 +417,7 @@ class Cases:
 
         # The answer, to the customer and to the unit it came from.
         handler, said = rng.choice(self.people), None
-        who = rng.choice(self.people) if chance() < {"service_attitude": 0.75, "work_error": 0.4, "violation": 0.6, "financial_crime": 0.8}.get(category, 0.05) else None
+        who = rng.choice(self.people) if chance() < NAMED.get(category, 0.05) else None
         if who == handler:
             who = None
         anonymous = category == "anonymous"
@@ -406,22 +431,27 @@ class Cases:
                 customer = end
                 if source_unit:
                     office = end
-                    gap = min(rng.expovariate(1 / (0.25 * WORK)) if not (late and chance() < 0.25) else 3 * WORK, 0.8 * (end_w - last))
+                    gap = min(rng.expovariate(1 / (0.25 * WORK)) if not (late and chance() < 0.25) else 3 * WORK,
+                              0.8 * (end_w - last))
                     if chance() < 0.9:
                         customer = min(max(days.at(end_w - gap), at + 600), end)
                     else:
                         office = min(max(days.at(end_w - gap), at + 900), end)
                 filed = days.at(end_w + (0.5 + 4 * chance()) * WORK)
-            if limit and way and customer and chance() < 0.01 and end_w - last > 1.5 * WORK:     # found wanting: back for redo, the clock went on
+            if limit and way and customer and chance() < 0.01 and end_w - last > 1.5 * WORK:
+                # Found wanting: back for redo, and the clock went on.
                 first = days.at(last + 0.4 * (end_w - last))
                 back = days.at(last + 0.6 * (end_w - last))
                 if at < first < back < min(end, cut) and first < customer:
                     event(first, "replied_customer")
                     event(first + 60, "done")
-                    event(back, "returned", unit_to=holder, was_at=first, reason=rng.choice(texts.RETURNED), user=bank.supervisor[0])
-                    out["reply"].append((cid, 1, first, "经核查情况属实", None, None, None, f"{day_of(first):%Y年%-m月%-d日}", handler, about.contacts[0][1], "{}", None))
+                    event(back, "returned", unit_to=holder, was_at=first, reason=rng.choice(texts.RETURNED),
+                          user=bank.supervisor[0])
+                    out["reply"].append((cid, 1, first, "经核查情况属实", None, None, None, f"{day_of(first):%Y年%-m月%-d日}",
+                                         handler, about.contacts[0][1], "{}", None))
                     said = 2
-        if chance() < 0.0002 and end < cut and excluded is None and channel != "comment_book":      # dirt: closed seconds before it came
+        if chance() < 0.0002 and end < cut and excluded is None and channel != "comment_book":
+            # Dirt: closed seconds before it came.
             closed, customer, office, filed = at - rng.randrange(2, 50), None, None, None
             marks.append("closed_before_received")
         event(customer, "replied_customer")
@@ -444,7 +474,7 @@ class Cases:
         pool = self.matters[category]
         if about.name == CARDS and category == "service_product":
             pool = self.of_cards
-        elif about.name == "电子银行部" and category == "service_channel":
+        elif about.name == E_BANK and category == "service_channel":
             pool = self.of_e_bank
         title, text, demand = rng.choice(texts.BURST if burst else pool)
         amount = None
@@ -452,19 +482,25 @@ class Cases:
             amount = round(rng.lognormvariate(8.0, 1.6), 2)
             amount = int(amount) if amount > 500 else amount
         if before:
-            title, text, demand = before[5], f"客户{day_of(before[1]):%-m月%-d日}曾反映“{before[5]}”（编号{before[6]}），对处理结果不认可，再次投诉。", "重新核查并书面答复"
+            title, demand = before[5], "重新核查并书面答复"
+            text = f"客户{day_of(before[1]):%-m月%-d日}曾反映“{title}”（编号{before[6]}），对处理结果不认可，再次投诉。"
             title = title if title.startswith("再次投诉：") else f"再次投诉：{title}"
         phone = before[7] if before else f"140{rng.randrange(10 ** 8):08d}"        # a prefix no person has
         name = before[8] if before else rng.choice(self.people)
-        id_no = f"990000{1950 + rng.randrange(55)}{rng.randrange(1, 13):02d}{rng.randrange(1, 29):02d}{rng.randrange(1000):03d}X" if chance() < 0.25 else None
+        id_no = None
+        if chance() < 0.25:                                     # of no place there is, and with a wrong check digit
+            birth = f"{1950 + rng.randrange(55)}{rng.randrange(1, 13):02d}{rng.randrange(1, 29):02d}"
+            id_no = f"990000{birth}{rng.randrange(1000):03d}X"
         about_day = day_of(at - int(rng.expovariate(1 / 4)) * DAY)
-        text = rng.choice(texts.OPENINGS) + text.format(day=f"{about_day.month}月{about_day.day}日", amount=f"{amount:,}" if amount else "", place=about.name,
-                                                        app=rng.choice(texts.APPS), staff=who or "某员工", minutes=rng.randrange(25, 150)) + rng.choice(texts.ENDINGS)
+        words = {"day": f"{about_day.month}月{about_day.day}日", "amount": f"{amount:,}" if amount else "",
+                 "place": about.name, "app": rng.choice(texts.APPS), "staff": who or "某员工", "minutes": rng.randrange(25, 150)}
+        text = rng.choice(texts.OPENINGS) + text.format_map(words) + rng.choice(texts.ENDINGS)
         if chance() < 0.04 and not anonymous:
             text += f"联系电话{phone}" + (f"，身份证号{id_no}。" if id_no else "。")
         if chance() < 0.0006:
             title = ""
-        reasons = [r for r, p in (("public_figure", 0.0012), ("sensitive", 0.002), ("reputation", 0.002 if channel != "media" else 0.4)) if chance() < p]
+        reasons = [r for r, p in (("public_figure", 0.0012), ("sensitive", 0.002),
+                                  ("reputation", 0.002 if channel != "media" else 0.4)) if chance() < p]
         kind = self.kind() if channel == "government" else None
         level = self.media() if channel == "media" else 0
         source_due = None
@@ -487,30 +523,36 @@ class Cases:
             if ours in ("customer", "none"):
                 absent.append(3)
                 lessons = None
-            answer = [reply, treated, lessons, heard, f"{day_of(at):%Y年%-m月%-d日}—{day_of(when):%-m月%-d日}", handler, about.contacts[0][1]]
+            answer = [reply, treated, lessons, heard, f"{day_of(at):%Y年%-m月%-d日}—{day_of(when):%-m月%-d日}", handler,
+                      about.contacts[0][1]]
             if chance() < 0.075:
                 gap = rng.choice((0, 2, 3, 3, 4, 6))
                 answer[gap] = None
                 absent = [a for a in absent if a != gap + 1]
-            out["reply"].append((cid, said or 1, when, *answer, "{" + ",".join(map(str, absent)) + "}", texts.NOT_APPLICABLE if absent else None))
+            out["reply"].append((cid, said or 1, when, *answer, "{" + ",".join(map(str, absent)) + "}",
+                                 texts.NOT_APPLICABLE if absent else None))
 
         self.serial = self.serial + 1 if self.day == at // DAY else 1
         self.day = at // DAY
         number = f"{day_of(at):%Y%m%d}-{self.serial:04d}"
+        person_hash = None if flag else "\\\\x" + blake2b((name + phone).encode(), digest_size=16).hexdigest()
+        demanded = round(amount * rng.choice((1, 1, 1.2, 2))) if amount and chance() < 0.5 else None
         out["complaint"].append((
-            cid, number, at, min(at + rng.randrange(60, 1500), cut - 1), told(dispatched), told(read), told(customer), told(office), closed, told(filed),
-            excluded, exclusion, bank.channels[channel], kind, bank.categories[new_category or category], bank.categories[category], accepting_id,
-            source_unit, holder, accepting_id, about_id, handler if moved or not way else None, who, title, amount,
-            round(amount * rng.choice((1, 1, 1.2, 2))) if amount and chance() < 0.5 else None, bool(reasons), "{" + ",".join(reasons) + "}", flag,
-            chance() < 0.2 if anonymous else None, level, again[0] if again else None, merged[0] if merged else None,
-            None if flag else "\\\\x" + blake2b((name + phone).encode(), digest_size=16).hexdigest(), ours,
-            rng.choice(("customer", "customer", "unit", "both")) if done else None, heard.startswith("客户仍") if done else None, source_due,
-            "{" + ",".join(marks) + "}"))
+            cid, number, at, min(at + rng.randrange(60, 1500), cut - 1), told(dispatched), told(read),
+            told(customer), told(office), closed, told(filed), excluded, exclusion, bank.channels[channel], kind,
+            bank.categories[new_category or category], bank.categories[category],
+            accepting_id, source_unit, holder, accepting_id, about_id, handler if moved or not way else None, who,
+            title, amount, demanded, bool(reasons), "{" + ",".join(reasons) + "}",
+            flag, chance() < 0.2 if anonymous else None, level,
+            again[0] if again else None, merged[0] if merged else None, person_hash,
+            ours, rng.choice(("customer", "customer", "unit", "both")) if done else None,
+            heard.startswith("客户仍") if done else None, source_due, "{" + ",".join(marks) + "}"))
         out["complaint_text"].append((cid, text, demand, reply))
         if not flag:
             out["complainant"].append((cid, name, phone, id_no))
         if category not in ("financial_crime", "anonymous") and not unmapped:
-            self.recent.append((cid, at, done, category, about, title.removeprefix("再次投诉：") or "前次反映事项", number, phone, name))
+            self.recent.append((cid, at, done, category, about, title.removeprefix("再次投诉：") or "前次反映事项", number, phone,
+                                name))
             if len(self.recent) > 12_000:
                 del self.recent[:6000]
 
@@ -548,10 +590,12 @@ class Cases:
             w = due_w + (rng.random() * 2 - 0.8) * WORK
             moment = days.at(w)
             if moment < min(end, cut):
-                out["delay"].append((cid, 1, moment, rng.choice(texts.DELAYS), told(moment + rng.randrange(600, 9000)) if rng.random() < 0.7 else None))
+                explained = told(moment + rng.randrange(600, 9000)) if rng.random() < 0.7 else None
+                out["delay"].append((cid, 1, moment, rng.choice(texts.DELAYS), explained))
         if rng.random() < 0.25:
             self.urge(cid, 1, due_w - 1.4 * WORK, end, end_w, moved, accepting_id, about)
-        for level, after, share in ((2, 0.1, 0.8), (2, 2.2, 0.7), (3, 3.1, 0.75), (4, 5.2, 0 if delayed else 0.7), (2, 7.1, 0.5), (3, 9.2, 0.5)):
+        for level, after, share in ((2, 0.1, 0.8), (2, 2.2, 0.7), (3, 3.1, 0.75), (4, 5.2, 0 if delayed else 0.7),
+                                    (2, 7.1, 0.5), (3, 9.2, 0.5)):
             if rng.random() < share:
                 self.urge(cid, level, due_w + after * WORK, end, end_w, moved, accepting_id, about)
         if rng.random() < 0.1:
@@ -559,12 +603,14 @@ class Cases:
             asked, decided = days.at(w), days.at(w + (1.5 + 6 * rng.random()) * WORK)
             upheld = rng.random() < 0.3
             if asked < cut:
-                out["contest"].append((cid, 1, asked, holder, rng.choice(texts.CONTESTED), told(decided), upheld if decided < cut else None,
-                                       texts.DECIDED[not upheld] if decided < cut else None))
+                known = decided < cut
+                out["contest"].append((cid, 1, asked, holder, rng.choice(texts.CONTESTED), told(decided),
+                                       upheld if known else None, texts.DECIDED[not upheld] if known else None))
                 row = out["complaint"][-1]
                 if upheld and decided < cut and row[10] is None and row[11] is None:
                     out["complaint"][-1] = (*row[:10], decided, "contest", *row[12:])
-                    out["event"].append((cid, decided, "excluded", None, None, None, None, None, False, None, '{"why": "contest"}', self.bank.supervisor[0]))
+                    out["event"].append((cid, decided, "excluded", None, None, None, None, None, False, None,
+                                         '{"why": "contest"}', self.bank.supervisor[0]))
 
     def urge(self, cid, level, w, end, end_w, moved, accepting_id, about) -> None:
         """One urge, if the complaint is still open then; most are signed for within a working day, some never."""
@@ -591,8 +637,10 @@ class Cases:
             self.letters[year] = self.letters.get(year, 0) + 1
             letter = f"督办函〔{year}〕第{self.letters[year]}号"
         moved_at = min([t for t in (answered, end if end < cut else None) if t is not None], default=None)
-        self.out["urge"].append((cid, level, sent, unit, rank, contact, phone, "telephone" if by_phone else "message", contact if by_phone else None,
-                                 rng.choice(texts.URGED) or None, letter, *self.bank.supervisor, signed, answered, answer if answered else None,
+        self.out["urge"].append((cid, level, sent, unit, rank, contact, phone, "telephone" if by_phone else "message",
+                                 contact if by_phone else None,
+                                 rng.choice(texts.URGED) or None, letter, *self.bank.supervisor, signed, answered,
+                                 answer if answered else None,
                                  promised if by_phone or answered else None, moved_at))
 
     def after(self, cid, done, end_w, late, quiet, holder, ours, told) -> None:
@@ -621,8 +669,9 @@ class Cases:
             no += 1
             score = rng.choices(("satisfied", "basically", "dissatisfied"), odds)[0] if reached else None
             outcome = "answered" if reached else rng.choices(("unreachable", "refused", "wrong_number"), (80, 14, 6))[0]
-            out["call_back"].append((cid, no, moment, whom, outcome, score, (rng.choice(texts.WORDS) or None) if reached else None,
-                                     self.bank.supervisor[0] if whom == "office" else None))
+            words = (rng.choice(texts.WORDS) or None) if reached else None
+            user = self.bank.supervisor[0] if whom == "office" else None
+            out["call_back"].append((cid, no, moment, whom, outcome, score, words, user))
         if rng.random() < 0.012 and not quiet:
             start_w = end_w + (2 + 12 * rng.random()) * WORK
             start = days.at(start_w)

@@ -1,7 +1,7 @@
 """Names the demo bank is made of: branches, cities with their area codes, districts, roads, people. Data only.
 
-A branch: name | English | area code | weight | focus | cities. A city is name + area code; in municipalities and cities of their own
-(no code) it is a district, whose telephone is the branch's.
+A branch: name | English | area code | weight | focus | cities. A city is name + area code; in municipalities and cities
+of their own (no code) it is a district, whose telephone is the branch's.
 """
 
 BRANCHES = """

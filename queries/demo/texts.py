@@ -1,6 +1,6 @@
 """What the demo bank's customers complain of, and how units answer. Data only.
 
-A matter: title | text | demand | channels it prefers (blank: any). {day} {amount} {place} {app} {staff} {minutes} {phone} {id} are filled in.
+A matter: title | text | demand; {day} {amount} {place} {app} {staff} {minutes} are filled in.
 """
 
 MATTERS = {
