@@ -111,15 +111,17 @@ def frame(default: str = "last_week", show: tuple[str, ...] = ("period", "unit",
 
 def choices(table: dict[int, Unit], asked: int | None, categories: dict[int, str], channels: dict[int, str]) -> Options:
     """What the bar offers: the way from the viewer's root to the unit asked for, and what lies below. Pure."""
-    roots = [unit.id for unit in table.values() if unit.parent is None]
-    root = roots[0] if len(roots) == 1 else EVERYTHING
+    tops = [unit for unit in table.values() if unit.parent is None]
+    real = [unit.id for unit in tops if unit.kind != "unmapped"]  # what nobody has placed yet does not make a second root
+    root = real[0] if len(real) == 1 else tops[0].id if len(tops) == 1 else EVERYTHING
     path, here = [], asked if asked in table else None
     while here is not None and here != root:
         path.append((here, table[here].short))
         here = table[here].parent
     path.append((root, table[root].short if root else t("filter.everything")))
     last = path[0][0] or None
-    below = [(unit.id, unit.short) for unit in table.values() if unit.parent == last and unit.id != last]
+    below = [(unit.id, unit.short) for unit in table.values()
+             if unit.id != last and (unit.parent == last or unit.parent is None and len(path) == 1)]
     return Options(path[::-1], below, list(categories.items()), list(channels.items()))
 
 
@@ -128,22 +130,27 @@ def names_of_units(rows) -> dict[int, Unit]:
     english = words.language() == "en"
     table = {}
     for row in rows:
-        name = (english and row.name_en) or row.name
-        short = (row.short_en or row.name_en or row.short) if english else row.short
+        name = _first(row.name_en, row.name) if english else row.name
+        short = _first(row.short_en, row.name_en, row.name) if english else _first(row.short, row.name)
         parent = None if row.parent_id != row.parent_id or row.parent_id is None else int(row.parent_id)
-        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short or name, row.kind)
+        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short, row.kind)
     return table
 
 
 def names(rows, key: str) -> dict[int, str]:
     """Names by id in the language of the run."""
     english = words.language() == "en"
-    return {getattr(row, key): (english and row.name_en) or row.name for row in rows}
+    return {getattr(row, key): _first(row.name_en, row.name) if english else row.name for row in rows}
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of a day where the office is."""
     return datetime.combine(day, time(), zone)
+
+
+def _first(*texts: object) -> str:
+    """The first that says something; an empty cell is None or NaN."""
+    return next((text for text in texts if isinstance(text, str) and text), "")
 
 
 def _id(value: object) -> int | None:

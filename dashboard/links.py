@@ -34,9 +34,10 @@ def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
         st.page_link(page, label=label, icon=icon or "", icon_position="right", query_params=dict(params or {}),
                      help=help or "")
     else:
-        with st.container(horizontal=True, gap=None):
+        with st.container(horizontal=True, gap=None, wrap=False, width="content"):
             st.space(7)
-            st.markdown(label)
+            st.markdown(label, width="content")
+            st.space(7)
 
 
 def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone: str = "", delta: str | None = None,
@@ -123,11 +124,11 @@ def linked_table(heads: Sequence[tuple[str, int | None, str]], rows: Sequence[Se
     """A small table whose figures are links. heads: (heading, px or None for the rest, "left" | "right");
     rows: cells of (Markdown, address or None for plain text)."""
     with st.container(gap=None):
-        for place, cells in enumerate([[(f":small[:gray[{head}]]", None) for head, _, _ in heads], *rows]):
+        for place, cells in enumerate([[(f":gray[{head}]", None) for head, _, _ in heads], *rows]):
             with st.container(horizontal=True, wrap=False, gap=None, vertical_alignment="center"):
                 for (_, px, side), (label, params) in zip(heads, cells):
                     with st.container(width=px or "stretch", horizontal_alignment=side, gap=None):
-                        link(label, to if params else None, params, icon=None)
+                        link(label if params else f":small[{label}]", to if params else None, params, icon=None)
 
 
 def unit_table(table: pd.DataFrame, name: Callable[[int], str], address: Callable[..., Mapping[str, str] | None], to: str, *,

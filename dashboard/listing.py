@@ -123,11 +123,11 @@ def formula(asked: Asked) -> str:
 # -- the table ------------------------------------------------------------------------------------------------------
 
 COLUMNS = {  # column -> (words, px); phones get the first of them
-    "number": ("overdue.col_number", 116), "counted": ("complaints.col_counted", 52), "marks": ("overdue.col_marks", 96),
-    "state": ("complaints.col_state", 92), "late": ("overdue.col_days_late", 92), "limit": ("overdue.col_limit", 66),
-    "matter": ("overdue.col_matter", 206), "received": ("complaints.col_received", 66), "done": ("complaints.col_done", 66),
-    "days": ("complaints.col_days", 92), "category": ("overdue.col_category", 78), "channel": ("overdue.col_channel", 78),
-    "units": ("overdue.col_units", 134), "charged": ("overdue.col_accountable", 96),
+    "number": ("overdue.col_number", 112), "counted": ("complaints.col_counted", 48), "marks": ("overdue.col_marks", 90),
+    "state": ("complaints.col_state", 88), "late": ("overdue.col_days_late", 90), "limit": ("overdue.col_limit", 64),
+    "matter": ("overdue.col_matter", 196), "received": ("complaints.col_received", 64), "done": ("complaints.col_done", 64),
+    "days": ("complaints.col_days", 90), "category": ("overdue.col_category", 76), "channel": ("overdue.col_channel", 76),
+    "units": ("overdue.col_units", 130), "charged": ("overdue.col_accountable", 88),
 }
 PHONE = ("number", "counted", "state", "matter", "limit")
 
@@ -149,8 +149,8 @@ def table(rows: pd.DataFrame, asked: Asked, f: Frame, phone: bool = False) -> pd
         "received": [day(moment) for moment in rows["received_at"]],
         "done": [day(moment) if pd.isna(left) else "" for moment, left in zip(rows["ended_at"], rows["days_open"])],
         "days": [used if used == used else still for used, still in zip(rows["days_used"], rows["days_open"])],
-        "category": [f.category(one) for one in rows["category_id"]],
-        "channel": [f.channel(one) for one in rows["channel_id"]],
+        "category": [tables.cut(f.category(one), 5) for one in rows["category_id"]],
+        "channel": [tables.cut(f.channel(one), 5) for one in rows["channel_id"]],
         "units": [tables.cut(a if a == u else f"{a}→{u}", 9) for a, u in zip(about, unit)],
         "charged": [tables.cut(f.unit_name(one), 6) for one in rows["charged_unit_id"]],
     }).astype({"late": "Int64", "days": "Int64"})

@@ -256,8 +256,8 @@ def problems_sentence(found: Problems, category: Callable[[int], str], channel: 
     first = found.grid.iloc[0].sort_values(ascending=False, kind="stable")
     top = t("unit.comma").join(t("review.problems_channel", channel=words.literal(channel(one)), n=int(n))
                                for one, n in first.head(2).items() if n)
-    return t("review.problems_line", **said, category=words.literal(category(found.grid.index[0])), count=words.cases(int(first.sum())),
-             x=words.cases(found.changes[0]), channels=top)
+    return t("review.problems_line", **said, category=words.literal(category(found.grid.index[0])), count=int(first.sum()),
+             x=found.changes[0], channels=top)
 
 
 def _grid(table: pd.DataFrame) -> pd.DataFrame:

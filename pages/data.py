@@ -24,7 +24,7 @@ lines = [t("data.stale", source=words.literal(one.name), moment=when(one.seen_at
          for one in stale.itertuples()]
 lines = lines or [t("data.fresh", moment=when(sources["seen_at"].max())) if len(sources) else t("data.imports_none")]
 open_years = calendars[calendars["status"] != "published"]
-lines += [f":orange[**{t('data.calendar_unpublished', year=str(one.year), n=int(one.provisional))}**]" for one in open_years.itertuples()]
+lines += [f":orange[**{t('data.calendar_unpublished', year=str(one.year), n=int(one.provisional))}**]" for one in open_years.itertuples() if one.provisional]
 links.sentence(*lines)
 
 left, right = st.columns(2, gap="medium")
@@ -36,18 +36,21 @@ with left:
                            names={"name": t("data.col_source"), "seen_at": t("data.col_last"), "newest": t("data.col_newest"),
                                   "complaints": t("data.col_rows"), "state": t("data.col_state")})
 with right:
-    links.section(t("data.ledger"), t("data.ledger_note", n=LEDGER_WEEKS))
-    checked = []
+    links.section(t("data.ledger"))
+    checked, wrong = [], 0
     for day in review.weeks(f.as_of.astimezone(f.zone).date(), LEDGER_WEEKS):
         week = periods.parse("custom", day, day + timedelta(days=6), day)
         _, gap = data.read(ledger.check, **f.window(week))
+        wrong += gap > 0
         label = f"{words.span_short(week.start, week.last)} " + (f":red[**{t('review.unbalanced', n=gap)}**]" if gap else f":gray[{t('review.balanced')}]")
         checked.append((label, {"period": "custom", "from": day.isoformat(), "to": week.last.isoformat()}))
+    st.markdown(t("data.ledger_weeks_bad", n=wrong, weeks=LEDGER_WEEKS) if wrong else t("data.ledger_weeks_ok", weeks=LEDGER_WEEKS))
     links.row(checked, "review")
-    links.section(t("data.calendar"))
-    for one in calendars.itertuples():
-        status = t("data.calendar_published") if one.status == "published" else f":orange[**{t('data.calendar_estimated')}**]"
-        st.markdown(f"{words.literal(one.code)} {t('data.calendar_year', year=str(one.year))}　{status}")
+
+links.section(t("data.calendar"))
+st.markdown("　".join(f"{words.literal(one.code)} {t('data.calendar_year', year=str(one.year))} "
+                      + (t("data.calendar_published") if one.status == "published" else f":orange[**{t('data.calendar_estimated')}**]")
+                      for one in calendars.itertuples()) or t("data.calendar_absent"))
 
 links.section(t("data.imports"))
 imports = data.read(quality.imports)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries.figures import _where
+from queries.figures import _where, within
 from queries.indicators import CATALOGUE, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
@@ -28,6 +28,7 @@ _ROW = """
            case when h.sent_at is null then 'at_unit' when h.signed_at is null then 'to_sign' when r.at is not null then 'drafting' else 'investigating' end as stage,
            greatest(0, today.ordinal - since.ordinal) as stage_days,
            case when p.due_ord is not null and arrived.ordinal is not null then p.due_ord - arrived.ordinal end as days_left_on_arrival,
+           p.due_ord - today.ordinal as days_left,
            k.name as contact, k.phone as contact_phone,
            urges.n as urges, urges.last_at as urged_at, urges.signed as urge_signed, urges.promised_on,
            l.reason as delay_reason
@@ -91,8 +92,8 @@ def listing(conn: Connection, code: str, *, as_of: datetime, start: datetime, en
     `part`: den (all; `counted` marks the numerator), num, rest. Column `total` = how many there are in all. Days are working days.
     """
     late = AGEING[ageing] if ageing is not None else (None, None)
-    params = dict(as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone, state=state,
-                  late_from=late[0], late_to=late[1], search=search or None, limit=limit, offset=offset)
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, state=state,
+                  late_from=late[0], late_to=late[1], search=search or None, limit=limit, offset=offset) | within(conn, unit)
     return pd.read_sql(_statement(code, part), conn, params=params)
 
 
@@ -147,6 +148,11 @@ _TEXTS = text("select mask_text(text) as text, mask_text(demand) as demand from 
 _REPLIES = text("select * from reply where complaint_id = :id and at <= :as_of order by reply_no desc limit 1")
 _PERSON = text("select name, phone from complainant_masked(:id)")
 _URGES = text("select *, who_is(user_id) as who from urge where complaint_id = :id and sent_at <= :as_of order by sent_at desc")
+_URGED_TODAY = text("""
+    select g.complaint_id, g.level, g.user_name as who, g.sent_at
+      from urge g join complaint c using (complaint_id)
+     where g.complaint_id = any (cast(:ids as bigint[])) and g.work_day = work_day_of(:as_of, c.calendar_id)
+     order by g.sent_at desc""")
 _CONTACTS = text("""select rank, k.name, k.phone from unit_contact k where k.unit_id = :unit order by rank""")
 _HOLDERS = text("""
     select u.name as unit, u.name_en as unit_en, min(s.valid_from) as from_at, sum(b.ordinal - a.ordinal)::int as days
@@ -154,7 +160,7 @@ _HOLDERS = text("""
       join unit u using (unit_id)
       join calendar k using (calendar_id)
       join workday a on a.calendar_id = k.calendar_id and a.day = (s.valid_from at time zone k.tz)::date
-      join workday b on b.calendar_id = k.calendar_id and b.day = (least(s.valid_to, greatest(s.ended_at, s.valid_from), :as_of) at time zone k.tz)::date
+      join workday b on b.calendar_id = k.calendar_id and b.day = (least(s.valid_to, case when s.ended_at is not null then greatest(s.ended_at, s.valid_from) end, :as_of) at time zone k.tz)::date
      where s.complaint_id = :id and s.clock = 'r' and s.valid_from <= :as_of
      group by u.unit_id, u.name, u.name_en order by 3""")
 
@@ -190,6 +196,11 @@ def reply(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.Series 
 def urges(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """Urges of a complaint, latest first."""
     return pd.read_sql(_URGES, conn, params={"id": complaint_id, "as_of": as_of})
+
+
+def urged_today(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
+    """Who urged which of these complaints at what level on this working day: complaint_id, level, who, sent_at."""
+    return pd.read_sql(_URGED_TODAY, conn, params={"ids": ids, "as_of": as_of})
 
 
 def contacts(conn: Connection, unit_id: int) -> pd.DataFrame:

@@ -8,10 +8,8 @@ from sqlalchemy import Connection, TextClause, text
 
 from queries.indicators import CATALOGUE, COHORTS, DATES, LABELS, STATES, UNIT_IDS, Indicator, facts
 
-# :unit null = the viewer's whole scope; the tree's ranges make both an index range
-SCOPE = """({label} between coalesce((select label from unit where unit_id = cast(:unit as int)), (select my_lo()))
-                       and coalesce((select label_end from unit where unit_id = cast(:unit as int)), (select my_hi()))
-                       and ((select one_range()) or {label} <@ (select my_scope())))"""
+# A unit is a range of the tree. :lo and :hi come from `within()` as values, not as a sub-select: the planner then knows how wide they are.
+SCOPE = "({label} between :lo and :hi and ((select one_range()) or {label} <@ (select my_scope())))"
 FILTERS = """(cast(:category as int) is null or s.category_id = cast(:category as int))
        and (cast(:channel as int) is null or s.channel_id = cast(:channel as int))
        and (cast(:source as int) is null or s.source_id = cast(:source as int))"""
@@ -40,6 +38,16 @@ GROUPS = {                                    # what `--by` groups by: an expres
 }
 ALSO = ("received", "due", "not_yet_due", "done", "overdue_open", "backlog")      # counts that `figures` prints beside the rates
 NO_PERIOD = {"start": datetime(1, 1, 2), "end": datetime(9999, 12, 30)}
+
+
+def within(conn: Connection, unit: int | None) -> dict[str, int]:
+    """The range of the tree that a unit stands for, {lo, hi}; None = all that the viewer may see."""
+    return dict(conn.execute(_WITHIN, {"unit": unit}).mappings().one())
+
+
+_WITHIN = text("""
+    select coalesce(max(u.label), my_lo()) as lo, coalesce(max(u.label_end), my_hi()) as hi
+      from unit u where u.unit_id = cast(:unit as int)""")
 
 
 def _where(i: Indicator) -> str:
@@ -77,7 +85,7 @@ def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: 
 
     A count has only `_den`. Rates are `rate()` of the two; an empty denominator stays null.
     """
-    params = dict(as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone, parent=parent)
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=parent) | within(conn, unit)
     frames = [pd.read_sql(s, conn, params=params, index_col="grp") for s in _statements(tuple(codes), by)]
     result = pd.concat(frames, axis=1).fillna(0).astype("int64")
     if by == "all" and result.empty:
@@ -149,13 +157,14 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
 
     One row a group (index `group`), sorted; rates in %, days in working days, null where nothing can be said.
     """
-    params = dict(as_of=as_of, start=start or NO_PERIOD["start"], end=end or NO_PERIOD["end"], unit=unit, category=category, channel=channel,
-                  source=source, zone=zone, parent=None)
-    states = pd.read_sql(_state_statement(basis, by), conn, params=params, index_col="grp")
-    days = pd.read_sql(_days_statement(by), conn, params=params, index_col="grp")
-    km = pd.read_sql(_km_statement(by), conn, params=params, index_col="grp")
+    params = dict(as_of=as_of, start=start or NO_PERIOD["start"], end=end or NO_PERIOD["end"], category=category, channel=channel,
+                  source=source, zone=zone)
+    bound = params | within(conn, unit) | {"parent": None}
+    states = pd.read_sql(_state_statement(basis, by), conn, params=bound, index_col="grp")
+    days = pd.read_sql(_days_statement(by), conn, params=bound, index_col="grp")
+    km = pd.read_sql(_km_statement(by), conn, params=bound, index_col="grp")
     rates = tuple(c for c, i in CATALOGUE.items() if i.num)
-    parts = counts(conn, rates + ALSO, by=by, **params)
+    parts = counts(conn, rates + ALSO, by=by, unit=unit, **params)
     table = pd.concat([states, parts, days, km], axis=1)
     whole = [*states.columns, *parts.columns, "days_n"]
     if by == "all" and table.empty:
@@ -174,7 +183,7 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
 
 def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None) -> float | None:
     """Median working days from an urge of the period to the first movement after it; None where nothing has moved."""
-    return conn.execute(_URGE_EFFECT, dict(as_of=as_of, start=start, end=end, unit=unit)).scalar()
+    return conn.execute(_URGE_EFFECT, dict(as_of=as_of, start=start, end=end) | within(conn, unit)).scalar()
 
 
 _URGE_EFFECT = text(f"""

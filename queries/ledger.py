@@ -4,7 +4,7 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from queries.figures import FILTERS, PLACE, SCOPE
+from queries.figures import FILTERS, PLACE, SCOPE, within
 
 LINES = ("opening", "received", "moved_in", "reopened", "restored", "done", "moved_out", "excluded", "closing")
 
@@ -36,10 +36,10 @@ _STATE = text(f"""select count(*) from state(:moment) as s where s.clock in ('r'
                      and {SCOPE.format(label='s.label')} and {FILTERS}""")
 
 
-def _params(as_of, start, end, unit, category, channel, source, parent, by):
+def _params(conn, as_of, start, end, unit, category, channel, source, parent, by):
     # events at T itself have happened: the period stops just after it
     stop = min(end, as_of + pd.Timedelta(microseconds=1))
-    return dict(start=start, stop=max(stop, start), unit=unit, category=category, channel=channel, source=source, parent=parent, by=by)
+    return dict(start=start, stop=max(stop, start), category=category, channel=channel, source=source, parent=parent, by=by) | within(conn, unit)
 
 
 def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
@@ -48,7 +48,7 @@ def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime
 
     `gap` = opening + ways in − ways out − closing: 0 is 「平衡」.
     """
-    params = _params(as_of, start, end, unit, category, channel, source, parent, by)
+    params = _params(conn, as_of, start, end, unit, category, channel, source, parent, by)
     long = pd.read_sql(_BALANCE, conn, params=params)
     table = long.pivot(index="group_id", columns="line", values="n").reindex(columns=list(LINES)).fillna(0).astype("int64")
     if by == "whole" and table.empty:
@@ -61,7 +61,7 @@ def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime
 def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, **where) -> tuple[pd.Series, int]:
     """The ledger of the stated unit and by how many complaints it differs from the states at both ends (0 = 「平衡」)."""
     row = balance(conn, as_of=as_of, start=start, end=end, **where).loc[0]
-    params = _params(as_of, start, end, where.get("unit"), where.get("category"), where.get("channel"), where.get("source"), None, "whole")
+    params = _params(conn, as_of, start, end, where.get("unit"), where.get("category"), where.get("channel"), where.get("source"), None, "whole")
     just_before = pd.Timedelta(microseconds=1)
     opening = conn.execute(_STATE, params | {"moment": params["start"] - just_before}).scalar_one()
     closing = conn.execute(_STATE, params | {"moment": params["stop"] - just_before}).scalar_one()
@@ -71,5 +71,5 @@ def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, 
 def rows(conn: Connection, line: str, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
          channel: int | None = None, source: int | None = None, parent: int | None = None, group: int | None = None) -> list[int]:
     """The complaints behind one line of the ledger, one id for each count (a complaint that came twice stands twice)."""
-    params = _params(as_of, start, end, unit, category, channel, source, parent, "whole" if group is None else "child")
+    params = _params(conn, as_of, start, end, unit, category, channel, source, parent, "whole" if group is None else "child")
     return list(conn.execute(_LIST, params | {"line": line, "group": group}).scalars())

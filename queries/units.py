@@ -4,6 +4,8 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from queries import figures
+
 _TREE = text("""
     select u.unit_id, u.parent_id, u.kind, u.code, u.name, u.short, u.name_en, u.short_en, u.level, u.label, u.label_end, u.focus, u.active, u.source_id
       from unit u
@@ -19,33 +21,27 @@ def tree(conn: Connection) -> pd.DataFrame:
 def categories(conn: Connection) -> pd.DataFrame:
     """Categories in use: category_id, code, name, name_en, complexity, pack."""
     return pd.read_sql(text("""select category_id, code, name, name_en, complexity, pack from category k
-                                where exists (select from clock_span s where s.category_id = k.category_id) order by pack, sort, name"""), conn)
+                                where k.pack in (select pack from source) order by pack, sort, name"""), conn)
 
 
 def channels(conn: Connection) -> pd.DataFrame:
     """Channels in use: channel_id, code, name, name_en, pack."""
     return pd.read_sql(text("""select channel_id, code, name, name_en, pack from channel k
-                                where exists (select from complaint c where c.channel_id = k.channel_id) order by pack, sort, name"""), conn)
+                                where k.pack in (select pack from source) order by pack, sort, name"""), conn)
 
 
 def peers(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, parent: int | None, category: int | None = None,
           channel: int | None = None, source: int | None = None, zone: str) -> pd.DataFrame:
     """Children of `parent` (and itself): unit_id, compliance_num, compliance_den, overdue_open, longest (working days late)."""
-    from queries import figures
     where = dict(as_of=as_of, start=start, end=end, unit=parent, category=category, channel=channel, source=source, zone=zone)
     table = figures.counts(conn, ("compliance", "overdue_open"), by="child", parent=parent, **where)
-    longest = pd.read_sql(_LONGEST, conn, params=where | {"parent": parent}, index_col="grp")
+    longest = pd.read_sql(_LONGEST, conn, params=dict(as_of=as_of, category=category, channel=channel, source=source, parent=parent)
+                          | figures.within(conn, parent), index_col="grp")
     return table.rename(columns={"overdue_open_den": "overdue_open"}).join(longest).rename_axis("unit_id").reset_index()
 
 
-def _longest():
-    from queries.figures import FILTERS, PLACE, SCOPE
-    return text(f"""with {PLACE}
-        select p.group_id as grp, max(s.days_late) as longest
-          from state(:as_of) as s join place p on p.unit_id = s.charged_unit_id
-         where s.clock = 'r' and s.left_at > :as_of and s.state = 'E' and {SCOPE.format(label='s.charged_label')} and {FILTERS}
-           and cast(:start as timestamptz) is not null and cast(:end as timestamptz) is not null and cast(:zone as text) is not null
-         group by 1""")
-
-
-_LONGEST = _longest()
+_LONGEST = text(f"""with {figures.PLACE}
+    select p.group_id as grp, max(s.days_late) as longest
+      from state(:as_of) as s join place p on p.unit_id = s.charged_unit_id
+     where s.clock = 'r' and s.left_at > :as_of and s.state = 'E' and {figures.SCOPE.format(label='s.charged_label')} and {figures.FILTERS}
+     group by 1""")

@@ -28,7 +28,7 @@ class Viewer:
 
     @property
     def database_role(self) -> str:
-        return f"r_{self.role}"
+        return f"r_{self.role}" + ("_all" if self.scope == (0,) and self.role != Role.intake else "")
 
     @property
     def database_login(self) -> str:

@@ -17,7 +17,9 @@ from sqlalchemy.pool import NullPool
 HERE = Path(__file__).parent
 VIEWERS = ("r_supervisor", "r_leader", "r_unit", "r_service", "r_department", "r_discipline", "r_auditor", "r_admin")
 # One login per trust class: what a login was not granted it cannot become, whatever SQL it is made to run.
-LOGINS = {"desk_app": VIEWERS, "desk_regulator": ("r_regulator",), "desk_intake": ("r_intake",)}
+WHOLE = "_all"            # r_leader_all = r_leader for an account that sees every unit; see the policies in 0001_5
+LOGINS = {"desk_app": (*VIEWERS, *(role + WHOLE for role in VIEWERS)), "desk_regulator": ("r_regulator", "r_regulator" + WHOLE),
+          "desk_intake": ("r_intake",)}
 LOCK = 7_202_611_23
 
 
@@ -50,6 +52,10 @@ def _roles(conn: Connection) -> None:
     """Owner, roles and logins. Idempotent: another database of the cluster may have made them, perhaps at this moment."""
     for role in ("desk_owner", *VIEWERS, "r_regulator", "r_intake"):
         _create(conn, f"create role {role} nologin noinherit")
+    _create(conn, "create role r_whole nologin")
+    for role in (*VIEWERS, "r_regulator"):
+        _create(conn, f"create role {role}{WHOLE} nologin inherit")
+        _create(conn, f"grant {role}, r_whole to {role}{WHOLE}")
     for login, roles in LOGINS.items():
         _create(conn, f"create role {login} login noinherit")
         for role in roles:

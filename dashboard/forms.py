@@ -1,0 +1,319 @@
+"""The acts as dialogs: urge one or many, note a call, reassign.
+
+A button opens a form (``on_click=forms.urge``), the page ends with ``forms.show(place)`` and begins with ``forms.said()``,
+which tells what came of the last act. A form makes its idempotency key once, when it is opened. The click reads every value
+into a local and then writes once: every access to Streamlit is a point where a rerun may abort the run. After an answer the
+key is a new one; after a broken connection it is kept, so that trying again can do the act only once. What was typed stays.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+
+from dashboard import context, data, periods, tables, words
+from dashboard.settings import settings
+from dashboard.words import literal, t
+from queries import acts, complaints, units
+from queries.db import NotAllowed
+
+REMINDER, NOTICE, LETTER, NAMING = acts.LEVELS
+LEVEL_WORDS = {REMINDER: "urge.reminder", NOTICE: "urge.notice", LETTER: "urge.letter", NAMING: "urge.naming"}
+_OPEN, _SAID = "forms.open", "forms.said"  # session_state: the open form; what came of the last act
+_NAMED = 6  # so many units are named in a preview
+
+
+# -- to open, to show, to tell --------------------------------------------------------------------------------------
+
+def urge(place: str, rows: pd.DataFrame, level: int | None = None, via: str = "message") -> None:
+    """Open the urge form for rows of a list (``complaints.listing``); for on_click."""
+    some = [{"id": int(r.complaint_id), "number": r.complaint_no, "unit": int(r.unit_id), "state": r.state, "late": _whole(r.days_late),
+             "contact": r.contact, "phone": r.contact_phone, "reported": isinstance(r.delay_reason, str)} for r in rows.itertuples()]
+    _begin({"kind": "urge", "place": place, "rows": some, "level": level or suggested(some), "via": via})
+
+
+def reassign(place: str, row: Mapping) -> None:
+    """Open the form to reassign one complaint; ``row`` has complaint_id, complaint_no and version as they were drawn."""
+    _begin({"kind": "reassign", "place": place, "id": int(row["complaint_id"]), "number": row["complaint_no"], "version": int(row["version"])})
+
+
+def show(place: str) -> None:
+    """The open form, if it was opened here. The last line of a page with acts."""
+    form = st.session_state.get(_OPEN)
+    if form and form["place"] != place:  # left with the Back button
+        del st.session_state[_OPEN]
+    elif form:
+        draw = {"urge": _urge_form, "reassign": _reassign_form}[form["kind"]]
+        title = t("act.telephone") if form.get("via") == "telephone" else t(f"act.{form['kind']}_title")
+        st.dialog(title, width="medium" if form["kind"] == "reassign" else "small", on_dismiss=_close)(draw)()
+
+
+def said() -> frozenset[int]:
+    """Tell what came of the last act, once; the complaints it was done to."""
+    lines, done = st.session_state.pop(_SAID, ((), frozenset()))
+    for line in lines:
+        st.toast(line, icon=":material/check:", duration=10)
+    return done
+
+
+def suggested(rows: Iterable[Mapping]) -> int:
+    """The step of the ladder for these rows: a reminder before the limit, a notice after it."""
+    return NOTICE if any(row["state"] == "E" for row in rows) else REMINDER
+
+
+def levels(rows: Iterable[Mapping]) -> list[int]:
+    """The steps that make sense: no reminder once the limit has passed, 拟通报 only past 5 working days without a reason."""
+    late = [row for row in rows if row["state"] == "E"]
+    if not late:
+        return [REMINDER]
+    return [NOTICE, LETTER] + [NAMING] * all(row["late"] > 5 and not row["reported"] for row in late)
+
+
+def outcome_words(outcome: acts.Outcome, level: int, names: Mapping[int, str], zone: ZoneInfo) -> list[str]:
+    """What came of an urge, in sentences: done and told, then what was left out and why. ``names``: unit and contact of one. Pure."""
+    done, lines, skipped = len(outcome.done), [], outcome.skipped
+    if done == 1 and not skipped and outcome.done[0] in names:
+        lines.append(names[outcome.done[0]])
+    elif done:
+        lines.append(t("act.urged", n=done, messages=outcome.messages))
+    by_whom: dict[str, int] = {}
+    for one in skipped:
+        if one["code"] == "already_urged":
+            by_whom[one.get("who") or t("complaint.system")] = by_whom.get(one.get("who") or t("complaint.system"), 0) + 1
+    if len(skipped) == 1 and by_whom and not done:
+        one = skipped[0]
+        lines.append(t("act.urged_today", who=literal(next(iter(by_whom))), time=words.moment(datetime.fromisoformat(one["at"]), zone),
+                       level=t(LEVEL_WORDS[level])))
+    else:
+        lines += [t("act.urged_by", n=n, who=literal(who)) for who, n in by_whom.items()]
+    over = sum(one["code"] == "already_done" for one in skipped)
+    gone = sum(one["code"] == "not_there" for one in skipped)
+    return lines + [t("act.urge_done_meanwhile", n=over)] * bool(over) + [t("act.urge_not_there", n=gone)] * bool(gone)
+
+
+def refusal_words(refused: acts.Refused, zone: ZoneInfo) -> str:
+    """Why an act was refused, and who was faster. Pure."""
+    code, params = refused.code, refused.params
+    if code == "changed_meanwhile":
+        key = {"reassigned": "conflict_moved", "done": "conflict_done"}.get(params["what"], "conflict_changed")
+        return t(f"act.{key}", who=literal(params["who"] or t("complaint.system")), time=words.moment(params["at"], zone))
+    if code == "conflict_of_interest":
+        return t("act.reassign_person", person=literal(params["person"]))
+    return t({"no_reason": "act.no_reason", "no_contact_name": "act.no_spoke_to", "same_unit": "act.same_unit", "already_done": "act.is_done",
+              "not_there": "complaint.not_found", "key_reused": "act.key_reused"}.get(code, "act.failed"))
+
+
+# -- the forms ------------------------------------------------------------------------------------------------------
+
+def _urge_form() -> None:
+    form = st.session_state.get(_OPEN)
+    if form is None:
+        st.rerun()
+    rows, serial, zone = form["rows"], form["serial"], ZoneInfo(settings().zone)
+    names = context.names_of_units(data.read(units.tree).itertuples())
+    steps = levels(rows)
+    one = rows[0] if len(rows) == 1 else None
+    telephone = form["via"] == "telephone"
+    if one:
+        unit = names[one["unit"]].name if one["unit"] in names else t("unit.none")
+        st.markdown(f"{t('act.urge_to')} **{literal(unit)}**　{_contact(one)}")
+    level = st.segmented_control(t("act.urge_level"), steps, default=form["level"] if form["level"] in steps else steps[-1], required=True,
+                                 format_func=lambda step: t(LEVEL_WORDS[step]), key=f"level_{serial}")
+    today = data.read(complaints.urged_today, [row["id"] for row in rows])
+    again = today[today["level"] == level]
+    left = [row for row in rows if row["id"] not in set(again["complaint_id"])]
+    if not one:
+        places = list(dict.fromkeys(row["unit"] for row in left))
+        st.markdown(t("act.urge_preview", n=len(left), units=len(places), messages=len(places)))
+        if places:
+            st.caption(unit_list(places, names))
+        if len(again):
+            st.markdown(t("act.urge_skip", n=len(again)))
+    elif len(again):
+        last = again.iloc[0]
+        st.markdown(t("act.urged_today", who=literal(last["who"] or t("complaint.system")), time=words.moment(last["sent_at"], zone),
+                      level=t(LEVEL_WORDS[level])))
+    if telephone:
+        st.text_input(t("act.telephone_spoke"), value=(one or {}).get("contact") or "", key=f"spoke_{serial}", max_chars=60)
+        st.text_input(t("act.telephone_promise"), key=f"promised_{serial}", placeholder=t("act.promise_hint"), max_chars=20)
+    st.text_area(t("act.telephone_words") if telephone else t("act.urge_words"), key=f"note_{serial}", max_chars=500, height=88,
+                 placeholder=t("act.telephone_hint") if telephone else t("act.urge_words_hint"))
+    _problem(form)
+    label = t("act.save") if telephone else t("act.urge_confirm") if one else t("act.urge_n", n=len(left))
+    _buttons(form, label, _do_urge, disabled=not left)
+
+
+def _do_urge(form: dict) -> None:
+    """The click: every value into a local, then one write."""
+    state, serial, zone = st.session_state, form["serial"], ZoneInfo(settings().zone)
+    level, note = state[f"level_{serial}"], (state.get(f"note_{serial}") or "").strip()
+    telephone, today = form["via"] == "telephone", data.as_of().astimezone(zone).date()
+    spoke_to = (state.get(f"spoke_{serial}") or "").strip() if telephone else None
+    typed = (state.get(f"promised_{serial}") or "").strip() if telephone else ""
+    promised = periods.read_date(typed, today) if typed else None
+    rows, names = form["rows"], {}
+    if len(rows) == 1 and telephone:
+        names = {rows[0]["id"]: t("act.telephone_saved_promise", who=literal(spoke_to), day=promised) if promised
+                 else t("act.telephone_saved", who=literal(spoke_to))}
+    elif len(rows) == 1:
+        names = {rows[0]["id"]: t("act.urged_one_to", number=literal(rows[0]["number"]), level=t(LEVEL_WORDS[level]),
+                                  contact=literal(_text(rows[0]["contact"]) or t("overdue.no_contact")))}
+    if typed and (promised is None or promised < today):
+        _answer(form, problem=t("act.promise_bad"))
+        return
+    _commit(form, "urge", acts.urge, lambda outcome: outcome_words(outcome, level, names, zone),
+            complaints=[row["id"] for row in rows], level=level, note=note, via=form["via"], spoke_to=spoke_to, promised=promised)
+
+
+def _reassign_form() -> None:
+    form = st.session_state.get(_OPEN)
+    if form is None:
+        st.rerun()
+    serial, zone = form["serial"], ZoneInfo(settings().zone)
+    seen = data.read(complaints.whole, form["number"])
+    if seen is None:
+        st.markdown(t("complaint.not_found"))
+        return
+    tree = data.read(units.tree)
+    names = context.names_of_units(tree.itertuples())
+    here = int(seen["unit_now"])
+    offered = [int(u.unit_id) for u in tree.itertuples() if u.active and u.kind != "unmapped"]
+    st.markdown(t("act.reassign_from", unit=literal(names[here].name) if here in names else t("unit.none"),
+                  handler=literal(_text(seen["handler"]) or t("unit.none"))))
+    unit = st.selectbox(t("act.reassign_unit"), offered, index=None, format_func=lambda one: _path(one, names), key=f"unit_{serial}",
+                        placeholder=t("act.find_unit"))
+    handler = st.text_input(t("act.reassign_handler"), key=f"handler_{serial}", max_chars=60, placeholder=t("act.handler_hint"))
+    st.text_area(t("act.reassign_reason"), key=f"reason_{serial}", max_chars=500, height=88)
+    person = _text(seen["person"])
+    if person and (handler or "").strip() == person.strip():
+        st.markdown(f":material/block: **{t('act.reassign_person', person=literal(person))}**")
+    left = days_left(seen)
+    if left is not None:
+        limit = words.deadline(seen["due_at"], zone)
+        st.caption(t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit, n=left))
+        if unit and arrives_late(seen):
+            st.markdown(t("act.late_arrival"))
+    st.caption(t("act.reassign_note"))
+    _problem(form)
+    _buttons(form, t("act.reassign_confirm"), _do_reassign)
+
+
+def _do_reassign(form: dict) -> None:
+    """The click: every value into a local, then one write."""
+    state, serial, zone = st.session_state, form["serial"], ZoneInfo(settings().zone)
+    unit, reason = state.get(f"unit_{serial}"), (state.get(f"reason_{serial}") or "").strip()
+    handler = (state.get(f"handler_{serial}") or "").strip() or None
+    names = context.names_of_units(data.read(units.tree).itertuples())
+    if unit is None or not reason:
+        _answer(form, problem=t("act.no_reason") if unit else t("act.no_unit"))
+        return
+    _commit(form, "reassign", acts.reassign, lambda outcome: [t("act.reassigned_to", number=literal(form["number"]), unit=literal(names[unit].name))],
+            complaint_id=form["id"], version=form["version"], unit_id=int(unit), handler=handler, reason=reason)
+
+
+# -- how an act is carried out --------------------------------------------------------------------------------------
+
+def _commit(form: dict, permission: str, act, tell, **params) -> None:
+    """One write with the form's key. An answer of any kind closes the matter; without one the key is kept for another try."""
+    zone = ZoneInfo(settings().zone)
+    try:
+        outcome = data.write(permission, act, key=form["key"], **params)
+    except acts.Refused as refused:
+        _answer(form, problem=refusal_words(refused, zone), stale=refused.code in ("changed_meanwhile", "already_done", "key_reused"))
+    except (PermissionError, NotAllowed):
+        _answer(form, problem=t("act.not_allowed"))
+    except (OperationalError, TimeoutError):
+        st.session_state[_OPEN] = {**form, "problem": t("act.lost"), "retry": True}
+    except DBAPIError as error:
+        known = {"42501": "act.not_allowed", "23514": "act.refused"}.get(getattr(error.orig, "pgcode", None))
+        if known is None:
+            raise
+        _answer(form, problem=t(known))
+    else:
+        lines = tell(outcome)
+        if outcome.done:
+            _finish(lines, outcome.done)
+        else:  # nothing came of it: say so where it was asked
+            _answer(form, problem="　".join(lines), stale=True)
+
+
+def _begin(form: dict) -> None:
+    st.session_state[_OPEN] = {**form, "key": uuid4().hex, "serial": uuid4().hex[:8], "problem": "", "retry": False, "stale": False}
+
+
+def _answer(form: dict, problem: str, stale: bool = False) -> None:
+    """A definite answer that leaves the form open: the next click is another request."""
+    st.session_state[_OPEN] = {**form, "key": uuid4().hex, "problem": problem, "retry": False, "stale": stale}
+
+
+def _finish(lines: list[str], done: list[int]) -> None:
+    st.session_state.update({_SAID: (tuple(lines), frozenset(done)), _OPEN: None})
+    st.query_params.pop("at", None)  # the page shows what was done
+
+
+def _close() -> None:
+    st.session_state[_OPEN] = None
+
+
+def _reload() -> None:
+    """After a conflict: leave the form and read again."""
+    _close()
+    st.query_params.pop("at", None)
+
+
+def _problem(form: dict) -> None:
+    if form["problem"]:
+        st.markdown(f":material/info: **{form['problem']}**")
+
+
+def _buttons(form: dict, label: str, act, disabled: bool = False) -> None:
+    with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
+        if form["stale"]:
+            st.button(t("act.refresh"), on_click=_reload, key=f"reload_{form['serial']}")
+        st.button(t("act.cancel"), on_click=_close, type="tertiary", key=f"cancel_{form['serial']}")
+        st.button(t("error.retry") if form["retry"] else label, type="primary", on_click=partial(act, form), disabled=disabled,
+                  key=f"confirm_{form['serial']}")
+
+
+# -- small words ----------------------------------------------------------------------------------------------------
+
+def unit_list(ids: Iterable[int], names: Mapping[int, context.Unit]) -> str:
+    """Short names of units, the first few and how many more, as Markdown."""
+    shown = [literal(names[one].short) if one in names else t("unit.none") for one in ids]
+    return t("unit.comma").join(shown[:_NAMED]) + (t("unit.more", n=len(shown)) if len(shown) > _NAMED else "")
+
+
+def days_left(seen: Mapping) -> int | None:
+    """Working days from today to the limit; negative once it has passed, None without a limit or when done."""
+    if any(pd.isna(seen[name]) for name in ("due_ord", "started_ord", "days_open")):
+        return None
+    return int(seen["due_ord"] - seen["started_ord"] - seen["days_open"])
+
+
+def arrives_late(seen: Mapping) -> bool:
+    """到单过晚: less than a third of the limit is left for the unit that gets it now."""
+    left = days_left(seen)
+    return left is not None and 0 <= left < int(seen["due_ord"] - seen["started_ord"]) / 3
+
+
+def _contact(row: Mapping) -> str:
+    name, phone = _text(row["contact"]), _text(row["phone"])
+    return f"{literal(name)} {tables.telephone(phone) if phone else ''}" if name else t("overdue.no_contact")
+
+
+def _path(unit: int, names: Mapping[int, context.Unit]) -> str:
+    above = names[unit].parent
+    return names[unit].name if above is None or names[above].parent is None else f"{names[unit].name}　{names[above].short}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int:
+    return 0 if pd.isna(value) else int(value)
