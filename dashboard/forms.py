@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
-from dashboard import context, data, periods, tables, words
+from dashboard import context, data, links, periods, tables, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
 from queries import acts, complaints, units
@@ -214,6 +214,55 @@ def _do_reassign(form: dict) -> None:
         return
     _commit(form, "reassign", acts.reassign, lambda outcome: [t("act.reassigned_to", number=literal(form["number"]), unit=literal(names[unit].name))],
             complaint_id=form["id"], version=form["version"], unit_id=int(unit), handler=handler, reason=reason)
+
+
+# -- the buttons of a list ------------------------------------------------------------------------------------------
+
+def bar(rows: pd.DataFrame, picked: pd.DataFrame, f: context.Frame, place: str, may_reassign: bool) -> None:
+    """At the foot of the window: what can be done to the ticked rows, or to all of them."""
+    with st.bottom, st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+        if picked.empty:
+            st.markdown(f":gray[{t('overdue.none_picked')}]", width="content")
+            st.space("stretch")
+            st.button(t("act.urge_all", n=len(rows)), icon=":material/notifications_active:", on_click=partial(urge, place, rows), key="urge_all")
+            return
+        places = list(dict.fromkeys(int(one) for one in picked["unit_id"]))
+        st.markdown(f"{t('overdue.picked', n=len(picked), units=len(places))} "
+                    f":gray[{t('overdue.picked_messages', names=unit_list(places, f.units), n=len(places))}]", width="content")
+        st.space("stretch")
+        st.button(t("act.urge_n", n=len(picked)), type="primary", icon=":material/notifications_active:", on_click=partial(urge, place, picked),
+                  key="urge_picked")
+        st.button(t("act.letter"), icon=":material/description:", on_click=partial(urge, place, picked, LETTER), key="letter_picked",
+                  disabled=not (picked["state"] == "E").any())
+        if may_reassign:
+            st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, picked.iloc[0]), disabled=len(picked) > 1,
+                      help=t("act.one_only") if len(picked) > 1 else None, key="reassign_picked")
+        st.button(t("overdue.unpick"), type="tertiary", on_click=_unpick, key="unpick")
+
+
+def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place: str, may_urge: bool, few: int) -> None:
+    """The list on a phone: late by, marks, unit; the matter; whom to ring; a button to urge."""
+    shown = st.session_state.get("overdue.cards", few)
+    for row in rows.head(shown).itertuples():
+        with st.container(border=True, gap="xsmall"):
+            late = f":red[**{words.late_by(_whole(row.days_late))}**]" if row.state == "E" else \
+                f":orange[**{t('unit.left', n=_whole(row.days_left))}**]" if row.state == "D" else f"**{t(f'state.{row.state}')}**"
+            badges = " ".join(f":gray-badge[{one}]" for one in tables.flags(row.marks))
+            st.markdown(f"{late} {badges}　:gray[{literal(f.unit_name(row.unit_id))}]")
+            links.link(literal(row.title), "complaint", {**around, "number": row.complaint_no}, icon=None)
+            with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+                times = t("overdue.urged_times", n=int(row.urges)) if row.urges else t("urge.none")
+                unsigned = "" if not row.urges or row.urge_signed is True else f" **{t('urge.unsigned')}**"
+                st.markdown(f"{_contact({'contact': row.contact, 'phone': row.contact_phone})}　:gray[:small[{times}{unsigned}]]")
+                if may_urge:
+                    st.button(t("act.urge"), on_click=partial(urge, place, rows[rows["complaint_id"] == row.complaint_id]), key=f"urge_{row.complaint_id}")
+    if len(rows) > shown:
+        st.button(t("overdue.more", n=len(rows) - shown), type="tertiary", width="stretch", key="more_cards",
+                  on_click=lambda: st.session_state.update({"overdue.cards": shown + 20}))
+
+
+def _unpick() -> None:
+    st.session_state["overdue.picked"] = []
 
 
 # -- how an act is carried out --------------------------------------------------------------------------------------

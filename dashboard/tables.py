@@ -1,12 +1,16 @@
 """Columns of the tables: widths, cuts, badges. Nothing here reads data."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
+import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from dashboard import words
 from dashboard.words import literal, t
 
 ROW_HEIGHT = 34
@@ -26,6 +30,9 @@ OVERDUE = {  # column of the data -> (words, width in px); 1,256 px and the chec
     "promise": ("overdue.col_promise", 60),
     "delay": ("overdue.col_delay", 106),
 }
+FLAGS = ("major", "media", "regulator", "directive", "repeat", "anonymous")
+STAGES = {"at_unit": "overdue.stage_at_unit", "to_sign": "overdue.stage_unsigned", "investigating": "overdue.stage_handling",
+          "drafting": "overdue.stage_replying"}
 
 
 def width(text: str) -> int:
@@ -33,7 +40,7 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def cut(text: str | None, n: int) -> str:
+def cut(text: str | None, n: float) -> str:
     """The text in at most ``n`` full-width places (2n half-width), with … if it was longer. Cells clip without one."""
     text = " ".join((text or "").split())
     if width(text) <= 2 * n:
@@ -68,6 +75,81 @@ def overdue_columns(longest: int, *, soon: bool = False, marks: Sequence[str] = 
     return columns
 
 
+def overdue_rows(rows: pd.DataFrame, unit_name: Callable[[object], str], zone: ZoneInfo, soon: bool = False) -> pd.DataFrame:
+    """The rows of ``complaints.listing`` as the overdue table writes them: the columns of ``OVERDUE``."""
+    return pd.DataFrame({
+        "marks": [flags(marks) for marks in rows["marks"]],
+        "number": rows["complaint_no"],
+        "days_late": [0 if pd.isna(n) else int(n) for n in rows["days_left" if soon else "days_late"]],
+        "limit": [day(moment, zone) for moment in rows["due_at"]],
+        "missing": [missing(*pair) for pair in zip(rows["lacks_customer"], rows["lacks_office"])],
+        "matter": [cut(text, 14) for text in rows["title"]],
+        "units": [from_to(unit_name(a), unit_name(u), 8.5) for a, u in zip(rows["about_unit_id"], rows["unit_id"])],
+        "stage": [stage(code, n) for code, n in zip(rows["stage"], rows["stage_days"])],
+        "contact": [" ".join(filter(None, (_text(name), _text(phone)))) or t("overdue.no_contact")
+                    for name, phone in zip(rows["contact"], rows["contact_phone"])],
+        "urges": [urged(*one, zone) for one in zip(rows["urges"], rows["urged_at"], rows["urge_signed"])],
+        "promise": ["" if pd.isna(one) else words.day(one) for one in rows["promised_on"]],
+        "delay": [cut(_text(reason), 6.5) for reason in rows["delay_reason"]],
+    }, columns=list(OVERDUE))
+
+
+def flags(marks: Sequence[str]) -> list[str]:
+    """Codes of marks as words, in the order of urgency."""
+    return [t(f"flag.{mark}") for mark in FLAGS if mark in marks]
+
+
+def missing(customer: bool, office: bool) -> str:
+    """Whose reply is missing."""
+    return t({(True, True): "overdue.missing_both", (True, False): "overdue.missing_customer",
+              (False, True): "overdue.missing_source"}.get((bool(customer), bool(office)), "overdue.missing_none"))
+
+
+def stage(code: str, days: object) -> str:
+    return t("overdue.stage", stage=t(STAGES[code]), n=0 if pd.isna(days) else int(days))
+
+
+def urged(times: int, last: object, signed: object, zone: ZoneInfo) -> str:
+    """3次 3月6日 已签收."""
+    if not times:
+        return t("urge.none")
+    return t("urge.line", n=int(times), day=day(last, zone), sign=t("urge.signed" if signed is True else "urge.unsigned"))
+
+
+def from_to(about: str, unit: str, places: float) -> str:
+    """被投诉→承办 in so many full-width places, both of them shortened alike; one name where they are the same."""
+    if about == unit:
+        return cut(unit, places)
+    if width(about) + width(unit) + 2 > 2 * places:
+        half = (2 * places - 2) / 2
+        about = cut(about, max(half, (2 * places - 2) - width(unit)) / 2)
+        unit = cut(unit, ((2 * places - 2) - width(about)) / 2)
+    return f"{about}→{unit}"
+
+
+def day(moment: object, zone: ZoneInfo) -> str:
+    return "" if pd.isna(moment) else words.day(moment.astimezone(zone).date())
+
+
+def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, ColumnConfig], name: str, alt: str) -> list[int]:
+    """The table with a check box a row: which complaints are ticked. Ticks belong to complaints, not to places, so they stay
+    where they are when the list changes under them, and survive a change of filter and back."""
+    kept = f"{name}.picked"
+    picked = st.session_state.setdefault(kept, [])
+    key = f"{name}_{blake2b(repr([ids, words.language()]).encode(), digest_size=6).hexdigest()}"
+
+    def pick() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        here = set(ids)
+        st.session_state[kept] = [one for one in st.session_state[kept] if one not in here] + [ids[row] for row in rows if row < len(ids)]
+
+    place = {one: row for row, one in enumerate(ids)}
+    st.dataframe(shown, hide_index=True, row_height=ROW_HEIGHT, height=height(len(shown)), column_config=config, key=key, on_select=pick,
+                 selection_mode="multi-row", alt=alt,
+                 selection_default={"selection": {"rows": [place[one] for one in picked if one in place], "columns": [], "cells": []}})
+    return [one for one in ids if one in set(st.session_state[kept])]
+
+
 def height(rows: int) -> int | str:
     """Height for st.dataframe: all rows up to MOST_ROWS, then a scroller of that size."""
     return "content" if rows <= MOST_ROWS else ROW_HEIGHT * (MOST_ROWS + 1)
@@ -84,3 +166,7 @@ def telephone(number: str) -> str:
     if not number or plain != number:
         return literal(number)
     return f"[{literal(number)}](tel:{quote(plain.replace(' ', ''), safe='+*')})"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

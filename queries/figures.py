@@ -198,3 +198,23 @@ _URGE_EFFECT = text(f"""
       join workday b on b.calendar_id = k.calendar_id and b.day = (m.moved at time zone k.tz)::date
      where g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of
        and {SCOPE.format(label='s.label')}""")
+
+
+def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,
+           source: int | None = None) -> pd.DataFrame:
+    """`overdue_open` and `backlog` of the catalogue at several moments in one pass: index = moment, in the given order."""
+    params = dict(moments=list(moments), unit=unit, category=category, channel=channel, source=source)
+    table = pd.read_sql(_STOCKS, conn, params=params | {"first": min(moments), "last": max(moments)}, index_col="place")
+    table = table.reindex(range(1, len(moments) + 1), fill_value=0).astype("int64")
+    table.index = list(moments)
+    return table
+
+
+_STOCKS = text(f"""
+    select m.place, count(*) filter (where s.clock = 'r' and s.due_at < m.moment and {SCOPE.format(label='s.charged_label')}) as overdue_open,
+           count(*) filter (where {SCOPE.format(label='s.label')}) as backlog
+      from clock_span as s
+      join unnest(cast(:moments as timestamptz[])) with ordinality as m(moment, place)
+        on s.valid_from <= m.moment and m.moment < s.valid_to and s.left_at > m.moment
+     where s.clock in ('r', 'o') and s.valid_from <= :last and s.left_at > :first and s.valid_to > :first and {FILTERS}
+     group by 1""")

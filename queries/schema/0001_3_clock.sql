@@ -196,8 +196,8 @@ create function span_of(ids bigint[]) returns setof clock_span language sql stab
                case when k.code = 'limit_moved' then 'l' when k.run_due_at is not null then 's' else 'p' end::"char" as due_by
           from known k
           join category g on g.category_id = k.category_now
-          left join lateral limit_at(k.policy_id, case when k.no_limit then '-' else k.clock end, k.category_now, coalesce(k.complexity, g.complexity), k.channel_id, k.started_at,
-                                     k.calendar_id, k.run_due_at) l on k.sets_limit
+          left join lateral limit_at(k.policy_id, case when k.no_limit then '-' else k.clock end, k.category_now, coalesce(k.complexity, g.complexity),
+                                     k.channel_id, k.started_at, case when k.sets_limit then k.calendar_id end, k.run_due_at) l on true
           left join lateral (select day_end((k.at at time zone k.tz)::date, k.tz) as day_ends) q on l.due_at is not null and k.run_due_at is null
     ), carried as (
         select m.*, first_value(m.started_ord) over w as start_ord, first_value(m.limit_id) over w as limit_now,

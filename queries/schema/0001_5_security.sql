@@ -8,7 +8,7 @@ create function sees_all() returns boolean language sql stable security definer 
 create function my_lo() returns bigint language sql stable security definer set search_path = desk, pg_temp as $$
     select case when sees_all() then 0 else coalesce(lower(my_scope()), 1) end $$;
 create function my_hi() returns bigint language sql stable security definer set search_path = desk, pg_temp as $$
-    select case when sees_all() then 9223372036854775807 else coalesce(upper(my_scope()), 0) end $$;
+    select case when sees_all() then 9223372036854775807 else coalesce(upper(my_scope()) - 1, 0) end $$;      -- a range's upper end is outside it
 create function one_range() returns boolean language sql stable security definer set search_path = desk, pg_temp as $$
     select sees_all() or (select count(*) = 1 from unnest(my_scope())) $$;
 create function sees_restricted() returns boolean language sql stable security definer set search_path = desk, pg_temp as $$
@@ -24,9 +24,12 @@ create function mask_text(t text) returns text language sql immutable as $$
         '(\d{6})\d{8}(\d{3}[\dXx])', '\1********\2', 'g'),
         '(1[3-9]\d)[ -]?\d{4}[ -]?(\d{4})', '\1****\2', 'g'),
         '([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@', '\1***@', 'g') $$;
+create function may_see(id bigint) returns boolean language sql stable security definer set search_path = desk, pg_temp as $$
+    select exists (select from clock_span s
+                    where s.complaint_id = id and (not s.restricted or sees_restricted())
+                      and (sees_all() or s.label <@ my_scope() or s.charged_label <@ my_scope() or s.about_label <@ my_scope())) $$;
 create function complainant_masked(id bigint) returns table (name text, phone text) language sql stable security definer set search_path = desk, pg_temp as $$
-    select left(p.name, 1) || '**', regexp_replace(p.phone, '^(.{3}).*(.{4})$', '\1****\2') from complainant p where p.complaint_id = id $$;
-
+    select left(p.name, 1) || '**', regexp_replace(p.phone, '^(.{3}).*(.{4})$', '\1****\2') from complainant p where p.complaint_id = id and may_see(id) $$;
 -- Intake hands identities in and cannot read one: the table has no grant to anybody.
 create function keep_persons(ids bigint[], names text[], phones text[]) returns void language sql security definer set search_path = desk, pg_temp as $$
     insert into complainant (complaint_id, name, phone) select * from unnest(ids, names, phones)

@@ -9,7 +9,7 @@ from tests.conftest import address, administer
 
 
 @pytest.fixture(scope="session")
-def ready(server):
+def prepared(server):
     """The administrator's address of a database that setup() has prepared."""
     administer(server, "create database desk_policies")
     url = address(server, "desk_policies")
@@ -18,9 +18,9 @@ def ready(server):
 
 
 @pytest.fixture
-def conn(ready):
+def conn(prepared):
     """The owner's connection; nothing of it stays."""
-    engine = create_engine(ready, poolclass=NullPool)
+    engine = create_engine(prepared, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("set role desk_owner"))
         connection.execute(text("set search_path = desk, public"))

@@ -272,11 +272,11 @@ def test_a_pack_that_is_not_there_names_those_that_are():
         packs.load("hospital9")
 
 
-def test_setup_again_is_quick_and_two_at_once_are_safe(ready):
+def test_setup_again_is_quick_and_two_at_once_are_safe(prepared):
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(setup, [ready, ready]))
+        list(pool.map(setup, [prepared, prepared]))
     started = time.perf_counter()
-    setup(ready)
+    setup(prepared)
     assert time.perf_counter() - started < 0.3
 
 
