@@ -263,7 +263,7 @@ def test_who_ends_an_anonymous_complaint(conn, units):
 
 def test_dispatch_and_call_back_have_clocks(conn, units):
     # the bank rule names no limit for call-backs; an office that sets one gets the clock
-    conn.execute(text("update policy_limit set amount = 10 where clock = 'k'"))
+    conn.execute(text("insert into policy_limit (policy_id, clock, amount, soon) select policy_id, 'k', 10, 3 from policy where pack = 'bank'"))
     it = make_complaint(conn, received=cn("2026-03-02 10:00"), unit=units["P"], channel="web")
     assert state_of(conn, it, cn("2026-03-05 10:00"), "d").state == "E"
     change(conn, it, cn("2026-03-05 11:00"), dispatched_at=cn("2026-03-05 11:00"))
