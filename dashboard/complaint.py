@@ -46,16 +46,16 @@ def finding(c: Mapping, zone: ZoneInfo, as_of: datetime) -> str:
         return t("complaint.finding_excluded", reason=words.name("exclusion", c["exclusion"]))
     if state == "N":
         ended = _has(c["ended_at"]) and c["ended_at"] <= as_of
-        return (t("complaint.finding_no_limit_done", day=_day(c["ended_at"], zone), n=_whole(c["days_used"])) if ended
-                else t("complaint.finding_no_limit", n=_whole(c["days_open"])))
+        return (t("complaint.finding_no_limit_done", day=_day(c["ended_at"], zone), n=whole(c["days_used"])) if ended
+                else t("complaint.finding_no_limit", n=whole(c["days_open"])))
     if state in ("A", "B"):
         key = "kept" if state == "A" else "done_late" if c["days_late"] else "done_late_under_one"
-        values = {"day": _day(c["ended_at"], zone), "limit": limit_words(c, zone), "used": _whole(c["days_used"]), "n": _whole(c["days_late"])}
+        values = {"day": _day(c["ended_at"], zone), "limit": limit_words(c, zone), "used": whole(c["days_used"]), "n": whole(c["days_late"])}
         return t(f"complaint.finding_{key}", **values)
     answer = answer_words(c, zone)
     if state == "E":
         key = "late" if c["days_late"] else "late_under_one"
-        return t(f"complaint.finding_{key}", limit=limit_words(c, zone), n=_whole(c["days_late"]), answer=answer)
+        return t(f"complaint.finding_{key}", limit=limit_words(c, zone), n=whole(c["days_late"]), answer=answer)
     left = forms.days_left(c) or 0
     key = "last_day" if c["due_at"].astimezone(zone).date() == as_of.astimezone(zone).date() else "soon" if state == "D" else "open"
     return t(f"complaint.finding_{key}", limit=limit_words(c, zone), n=left, answer=answer)
@@ -82,7 +82,7 @@ def answer_words(c: Mapping, zone: ZoneInfo) -> str:
 def badges(c: Mapping, urges: pd.DataFrame, flags: Iterable[str]) -> str:
     """State with its icon and word, then the marks."""
     state, colour = c["state"], COLOURS.get(c["state"], "gray")
-    label = t(f"state.{state}") + (f" {words.working_days(_whole(c['days_late']))}" if state == "E" and c["days_late"] else "")
+    label = t(f"state.{state}") + (f" {words.working_days(whole(c['days_late']))}" if state == "E" and c["days_late"] else "")
     made = [f":{colour}-badge[{ICONS[state]} {label}]", *(f":gray-badge[{literal(flag)}]" for flag in flags)]
     if len(urges) and state in "CDE" and not _has(urges.iloc[0]["acknowledged_at"]):
         made.append(f":gray-badge[{t('complaint.unsigned')}]")
@@ -168,7 +168,7 @@ def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: 
             made.append(((shown[0] + shown[-1]) / 2, text, ""))
     if at["target"] in place and at["target"] != at["limit"]:
         row = days.loc[at["target"]]
-        made.append((place[at["target"]], t("complaint.trace_target", n=row["day"].day, nth=_whole(row["count"])), ""))
+        made.append((place[at["target"]], t("complaint.trace_target", n=row["day"].day, nth=whole(row["count"])), ""))
     if at["limit"] in place:
         row = days.loc[at["limit"]]
         text = t("complaint.trace_limit", day=row["day"], nth=int(row["count"])) if not pd.isna(row["count"]) else t("complaint.trace_limit_day", day=row["day"])
@@ -247,7 +247,7 @@ def timeline(events: pd.DataFrame, urges: pd.DataFrame, c: Mapping, zone: ZoneIn
                 and not (key == "event.target_passed" and moment == c["due_at"]):
             rows.append((moment, t(key), f":gray[{t('complaint.system')}]"))
     rows.sort(key=lambda row: row[0], reverse=True)
-    return pd.DataFrame([(words.deadline(at, zone), what, result) for at, what, result in _stable(rows)], columns=["time", "event", "result"])
+    return pd.DataFrame([(words.deadline(at, zone), what, result) for at, what, result in rows], columns=["time", "event", "result"])
 
 
 def event_words(e, category: Callable[[object], str], turns: Mapping[int, int]) -> str:
@@ -346,10 +346,28 @@ def clock_words(c, zone: ZoneInfo, as_of: datetime) -> str:
     if c.state == "A":
         return f"{words.day(day)} {t('complaint.clock_kept')}"
     if c.state in ("B", "E"):
-        return f"{words.day(day)} :red[{words.late_by(_whole(c.days_late))}]"
+        return f"{words.day(day)} :red[{words.late_by(whole(c.days_late))}]"
     if day == as_of.astimezone(zone).date():
         return f"{words.day(day)} :orange[{t('complaint.clock_today')}]"
     return f"{words.day(day)} :orange[{t('state.D')}]" if c.state == "D" else f"{words.day(day)} {t('state.C')}"
+
+
+def contact_rows(contacts: pd.DataFrame, source: str | None, source_contacts: pd.DataFrame | None) -> pd.DataFrame:
+    """Whom to ring: the three of the unit that has it, and the source unit; Markdown."""
+    by_rank = {int(k.rank): k for k in contacts.itertuples()}
+    rows = []
+    for rank, key in ((1, "first_contact"), (2, "second_contact"), (3, "leader")):
+        known = by_rank.get(rank)
+        if known is not None or rank == 1:
+            rows.append((t(f"complaint.{key}"), person_words(known) if known is not None else t("complaint.no_contact")))
+    if source:
+        first = next((k for k in source_contacts.itertuples() if k.rank == 1), None) if source_contacts is not None else None
+        rows.append((t("complaint.source_unit"), source + (f"　{person_words(first)}" if first is not None else "")))
+    return pd.DataFrame(rows, columns=["who", "what"])
+
+
+def person_words(known) -> str:
+    return f"{literal(known.name)}　{tables.telephone(known.phone) if isinstance(known.phone, str) else ''}"
 
 
 def elements(reply: Mapping | None) -> tuple[str, pd.DataFrame]:
@@ -364,8 +382,8 @@ def elements(reply: Mapping | None) -> tuple[str, pd.DataFrame]:
         content = literal(text or (reply["not_applicable_reason"] or "" if check == "not_applicable" else ""))
         rows.append((t(f"complaint.element_{n}"), mark, content, check))
     frame = pd.DataFrame(rows, columns=["element", "check", "content", "code"])
-    have, na, lack = ((frame.pop("code") if False else frame["code"]).eq(code).sum() for code in ("has", "not_applicable", "lacks"))
-    heading = t("complaint.reply_complete") if not lack and not na else t("complaint.reply_title", have=int(have), na=int(na), missing=int(lack))
+    have, na, lack = (int(frame["code"].eq(code).sum()) for code in ("has", "not_applicable", "lacks"))
+    heading = t("complaint.reply_complete") if not lack and not na else t("complaint.reply_title", have=have, na=na, missing=lack)
     return heading, frame.drop(columns="code")
 
 
@@ -381,10 +399,6 @@ def _counts(trace: pd.DataFrame | None) -> dict[date, int]:
 def _between(counted: Mapping[date, int], start: datetime, end: datetime, zone: ZoneInfo) -> int | None:
     a, b = counted.get(_day(start, zone)), counted.get(_day(end, zone))
     return b - a if a is not None and b is not None else None
-
-
-def _stable(rows: list[tuple]) -> list[tuple]:
-    return rows
 
 
 def _who(e) -> str:
@@ -408,5 +422,5 @@ def _has(value: object) -> bool:
     return not (value is None or value is pd.NaT or value != value or value == "")
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
     return 0 if pd.isna(value) else int(value)

@@ -75,7 +75,11 @@ class Frame:
 
     def window(self, period: Period) -> dict[str, datetime]:
         """The bounds of a period as moments: midnights of the office's zone."""
-        return {"start": midnight(period.start, self.zone), "end": midnight(period.end, self.zone)}
+        return {"start": self.midnight(period.start), "end": self.midnight(period.end)}
+
+    def midnight(self, day: date) -> datetime:
+        """The first moment of a day where the office is."""
+        return datetime.combine(day, time(), self.zone)
 
     def unit_name(self, unit_id: object, whole: bool = False) -> str:
         """The short name of a unit, or the whole one; an id outside the viewer's units is a dash."""
@@ -141,11 +145,6 @@ def names(rows, key: str) -> dict[int, str]:
     """Names by id in the language of the run."""
     english = words.language() == "en"
     return {getattr(row, key): _first(row.name_en, row.name) if english else row.name for row in rows}
-
-
-def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a day where the office is."""
-    return datetime.combine(day, time(), zone)
 
 
 def _first(*texts: object) -> str:

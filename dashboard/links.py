@@ -11,7 +11,7 @@ from datetime import date
 import pandas as pd
 import streamlit as st
 
-from dashboard import navigation
+from dashboard import charts, navigation
 from dashboard.filters import Filters
 from dashboard.words import cases, fraction, literal, t, working_days
 
@@ -156,19 +156,27 @@ def unit_table(table: pd.DataFrame, name: Callable[[int], str], address: Callabl
     linked_table(heads, rows, to)
 
 
-def picker(title: str, rows: Mapping[int, str], cols: Mapping[int, str], count: Callable[[int, int], int], to: str,
-           address: Callable[[int, int], Mapping[str, str]], key: str) -> None:
-    """The way from a heat strip to the rows of one cell, by mouse and keyboard: choose a row and a column, open the list."""
-    if not navigation.target(to) or not rows:
+def picker(grid: pd.DataFrame, category: Callable[[int], str], channel: Callable[[int], str], to: str,
+           address: Callable[[int, int | None], Mapping[str, str]], key: str) -> None:
+    """The way from a heat strip (rows: category ids, columns: channel ids) to the rows of a cell, by mouse and keyboard."""
+    if not navigation.target(to):
         return
-    with st.popover(title, icon=":material/list_alt:", type="tertiary", key=key, on_change="rerun") as popover:
+    with st.popover(t("review.open_list"), icon=":material/list_alt:", type="tertiary", key=key, on_change="rerun") as popover:
         if popover.open:
-            with st.container(width=420):
-                first = st.pills(t("filter.category"), list(rows), default=next(iter(rows)), format_func=rows.get, required=True,
-                                 key=f"{key}_row", wrap=True)
-                some = [one for one in cols if count(first, one)]
-                for one in some:
-                    link(f"{literal(cols[one])} **{count(first, one):,}**", to, address(first, one))
+            with st.container(width=440, gap="xsmall"):
+                chosen = st.pills(t("filter.category"), [int(one) for one in grid.index], default=int(grid.index[0]), required=True,
+                                  format_func=category, key=f"{key}_row", wrap=True)
+                row_ = grid.loc[chosen]
+                with st.container(horizontal=True, gap="xsmall"):
+                    link(f"{t('review.total')} **{row_.sum():,}**", to, address(chosen, None))
+                    for one, n in row_[row_ > 0].items():
+                        link(f"{literal(channel(one))} **{n:,}**", to, address(chosen, int(one)))
+
+
+def chart(drawn: tuple[dict, str], key: str) -> None:
+    """A figure of ``charts`` with its text alternative."""
+    figure, alt = drawn
+    st.plotly_chart(figure, config=charts.CONFIG, alt=alt, key=key)
 
 
 def ranked_table(frame: pd.DataFrame, formats: Mapping[str, Callable[[object], str] | str] | None = None, *,

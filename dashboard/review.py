@@ -11,7 +11,7 @@ from math import sqrt
 
 import pandas as pd
 
-from dashboard import words
+from dashboard import charts, words
 from dashboard.periods import Period
 from dashboard.words import t
 from queries.figures import rate, wilson
@@ -47,6 +47,11 @@ class Control:
                 if judge(num, den, self.mean) in ("signal_low", "signal_high")]
 
 
+def ends(days: Sequence[date], midnight: Callable[[date], datetime], as_of: datetime) -> tuple[datetime, ...]:
+    """The ends of weeks, at which stocks are read; of the present one, now."""
+    return tuple(min(midnight(day + timedelta(days=7)), as_of) for day in days)
+
+
 def weeks(last: date, count: int = WEEKS) -> list[date]:
     """The Mondays of so many weeks, oldest first; the last is the week that a day lies in."""
     monday = last - timedelta(days=last.weekday())
@@ -64,8 +69,13 @@ def control(days: Sequence[date], table: pd.DataFrame, code: str = "compliance")
 
 
 def limits(mean: float, n: int) -> tuple[float, float]:
-    """The 3-sigma limits in % of a rate of n cases, within 0 and 100."""
-    half = 300 * sqrt(mean / 100 * (1 - mean / 100) / n)
+    """The 3-sigma limits in % of a rate of n cases."""
+    return chance(mean, n, 3)
+
+
+def chance(mean: float, n: int, z: float) -> tuple[float, float]:
+    """Where the rate of n cases lies by chance, in %: the normal limits of a proportion, within 0 and 100."""
+    half = 100 * z * sqrt(mean / 100 * (1 - mean / 100) / n)
     return max(0.0, mean - half), min(100.0, mean + half)
 
 
@@ -131,6 +141,13 @@ def attention_sentence(table: pd.DataFrame, name: Callable[[int], str]) -> str:
     return t("review.semicolon").join(parts) + t("review.stop")
 
 
+def doing_well_sentence(table: pd.DataFrame, name: Callable[[int], str], period: Period) -> str:
+    """浙江、北京、上海等5家到期件全部按时办结。"""
+    if table.empty:
+        return t("review.doing_well_none", period=here(period))
+    return t("review.doing_well_line", units=listed(table.unit_id.tolist(), name))
+
+
 def listed(ids: Sequence[int], name: Callable[[int], str], most: int = 3) -> str:
     """The first names, and how many in all where there are more."""
     text = t("unit.comma").join(words.literal(name(one)) for one in ids[:most])
@@ -192,6 +209,19 @@ def overdue(n: int, long: int, before: int, period: Period, ended: bool) -> str:
         return t("review.overdue_none_end" if ended else "review.overdue_none")
     key = ("review.overdue" if long else "review.overdue_none_long") + ("_end" if ended else "")
     return t(key, n=n, k=long, change=count_change(n, before, prior(period)))
+
+
+def rate_card(now: tuple[int, int], before: tuple[int, int]) -> dict:
+    """value, note, delta and down of the card of a rate."""
+    value, last = rate(*now), rate(*before)
+    change = points(value, last) if value is not None and last is not None else None
+    return {"value": words.percent(*now), "note": f"{now[0]:,}/{now[1]:,}" if now[1] else "",
+            "delta": None if change is None else t("review.delta_points", x=words.number(abs(change), 1)), "down": change < 0 if change else None}
+
+
+def marks(key: str, n: int, ended: bool) -> dict:
+    """Tone and note of the card of a count: overdue is red, and of a past period it is that of its end."""
+    return {"tone": "late" if n else "", "note": t("review.at_end") if ended else ""} if key == "overdue" else {}
 
 
 def major(new: int, reported: int, missing: int, period: Period) -> str:
@@ -269,9 +299,27 @@ def _grid(table: pd.DataFrame) -> pd.DataFrame:
 
 # -- charts' words --------------------------------------------------------------------------------------------------
 
-def stock_moments(days: Sequence[date], midnight: Callable[[date], datetime], as_of: datetime) -> list[datetime]:
-    """The ends of weeks at which stocks are read; the present one is read now."""
-    return [min(midnight(day + timedelta(days=7)), as_of) for day in days]
+def heat_figure(found: Problems, category: Callable[[int], str], channel: Callable[[int], str]) -> tuple[dict, str]:
+    """The heat strip and its text alternative."""
+    rows = [category(one) for one in found.grid.index]
+    said = {"total": t("review.total"), "change": t("review.compared_short"), "empty": t("empty.chart")}
+    return (charts.heat_strip(rows, [channel(one) for one in found.grid.columns], found.grid.to_numpy().tolist(), found.changes, said),
+            t("review.problems_alt", category=rows[0]) if rows else t("empty.chart"))
+
+
+def control_figure(chart: Control, judgement: str, phone: bool = False) -> tuple[dict, str]:
+    """The control chart and its text alternative."""
+    said = control_words(chart, judgement)
+    return charts.control_chart(chart.rates, chart.low, chart.high, chart.mean, control_ticks(chart.days), said,
+                                control_signals(chart), phone=phone), said["alt"]
+
+
+def funnel_figure(table: pd.DataFrame, name: Callable[[int], str], phone: bool = False) -> tuple[dict, str]:
+    """The funnel and its text alternative."""
+    found, curve, mean = funnel(table, name)
+    said = {"x": t("review.funnel_x"), "mean": t("review.funnel_mean", rate=f"{mean:.1f}%"), "narrow": t("review.funnel_narrow"),
+            "wide": t("review.funnel_wide"), "unit": t("unit.cases", n="{n}"), "empty": t("empty.chart")}
+    return charts.funnel(found, curve, mean, said, phone=phone), t("review.funnel_alt", n=int((table.word == "low").sum()))
 
 
 def control_words(chart: Control, judgement: str) -> dict:
@@ -316,10 +364,4 @@ def funnel(table: pd.DataFrame, name: Callable[[int], str]) -> tuple[list[dict],
                         "label": f"<b>{name(row.unit_id)} {value:.1f}%</b>" if row.word == "low" else None})
     largest = int(table.compliance_den.max()) if len(table) else 0
     sizes = sorted({max(1, round(largest * step / 40)) for step in range(2, 41)})
-    return points_, [(n, wilson_band(mean, n, 1.96), wilson_band(mean, n, 3.09)) for n in sizes], mean
-
-
-def wilson_band(mean: float, n: int, z: float) -> tuple[float, float]:
-    """Where the rate of n cases lies by chance: the normal limits of a proportion, within 0 and 100."""
-    half = 100 * z * sqrt(mean / 100 * (1 - mean / 100) / n)
-    return max(0.0, mean - half), min(100.0, mean + half)
+    return points_, [(n, chance(mean, n, 1.96), chance(mean, n, 3.09)) for n in sizes], mean

@@ -203,8 +203,8 @@ _URGE_EFFECT = text(f"""
 def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,
            source: int | None = None) -> pd.DataFrame:
     """`overdue_open` and `backlog` of the catalogue at several moments in one pass: index = moment, in the given order."""
-    params = dict(moments=list(moments), unit=unit, category=category, channel=channel, source=source)
-    table = pd.read_sql(_STOCKS, conn, params=params | {"first": min(moments), "last": max(moments)}, index_col="place")
+    params = dict(moments=list(moments), first=min(moments), last=max(moments), category=category, channel=channel, source=source)
+    table = pd.read_sql(_STOCKS, conn, params=params | within(conn, unit), index_col="place")
     table = table.reindex(range(1, len(moments) + 1), fill_value=0).astype("int64")
     table.index = list(moments)
     return table

@@ -182,3 +182,18 @@ CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
 COHORTS["open_or_done"] = "true"
 DATES["open_or_done"] = "s.received_at"
 STATES = {"A": "on_time", "B": "late", "C": "open_not_due", "D": "due_soon", "E": "overdue", "X": "excluded", "N": "no_limit"}
+
+
+def markdown() -> str:
+    """The catalogue as a table for docs/indicators.md: code, names, formula, cohort, charged to, better."""
+    cohorts = {"received": "受理口径 received", "due": "到期口径 due", "falls_due": "到期（含未到）falls due", "closed": "办结口径 closed",
+               "open": "此刻在办 open", "open_or_done": "本期催办 urged"}
+    units = {"charged": "考核归属单位 accountable", "about": "被投诉单位 complained about", "responsible": "承办单位 responsible"}
+    lines = ["# Indicators", "", "Written from the catalogue in `queries/indicators.py` by `python -m dashboard indicators`. Rates are printed with numerator and",
+             "denominator; an empty denominator is null. Days are working days of the complaint's calendar.", "",
+             "| code | 中文 | English | 公式 | formula | cohort | charged to |", "|---|---|---|---|---|---|---|"]
+    lines += [f"| `{i.code}` | {i.zh} | {i.en} | {i.formula_zh} | {i.formula_en} | {cohorts[i.cohort]} | {units[i.unit_of]} |" for i in CATALOGUE.values()]
+    lines += ["", "Beside them `figures` prints `days_median`, `days_p90`, `days_mean` (working days to done, done in the period, without excluded),",
+              "`days_median_km` (Kaplan–Meier over the complaints received in the period, open ones censored), `two_source_gap` (`gap_unit` − `gap_office`) and",
+              "`source_on_time` (share that the source itself calls on time, of those that carry its flag).", ""]
+    return "\n".join(lines)
