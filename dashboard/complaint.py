@@ -212,9 +212,9 @@ def basis(found: Mapping) -> str:
         how = t("complaint.trace_rule_complex", n=amount, target=target) if target else t("complaint.trace_rule_simple", n=amount)
     year = (found["limit"] or found["received"]).year
     if calendar["status"] == "published" and calendar["code"] == "CN":
-        days = t("complaint.trace_calendar_official", year=year)
+        days = t("complaint.trace_calendar_official", year=str(year))
     else:
-        days = t("complaint.trace_calendar_estimated", year=year) if calendar["status"] == "estimated" else f"{calendar['code']} {year}"
+        days = t("complaint.trace_calendar_estimated", year=str(year)) if calendar["status"] == "estimated" else f"{calendar['code']} {year}"
     return t("complaint.trace_basis", policy=literal(rule["title_en"] if english else rule["title"]), rule=how, version=rule["version"],
              from_day=words.day_long(rule["effective_from"]), calendar=days,
              day_zero=t("complaint.trace_day_zero_counts" if rule["day_zero"] else "complaint.trace_day_zero_not"))
@@ -228,9 +228,9 @@ def timeline(events: pd.DataFrame, urges: pd.DataFrame, c: Mapping, zone: ZoneIn
     by_id = {int(one.urge_id): one for one in urges.itertuples()}
     turns = {int(one.urge_id): n + 1 for n, one in enumerate(sorted(urges.itertuples(), key=lambda one: (one.sent_at, one.urge_id)))}
     counted = _counts(trace)
-    rows, sent = [], {}
+    rows, sent, dispatched = [], {}, set(events.loc[events["code"] == "hop_sent", "at"])
     for e in events.iloc[::-1].itertuples():
-        if e.code in FOLDED:
+        if e.code in FOLDED or (e.code == "dispatched" and e.at in dispatched):
             continue
         result = _who(e)
         if e.code == "urged":
@@ -240,7 +240,7 @@ def timeline(events: pd.DataFrame, urges: pd.DataFrame, c: Mapping, zone: ZoneIn
             sent[e.unit_to] = e.at
         elif e.code == "signed" and e.unit_to in sent and counted:
             stay = _between(counted, sent[e.unit_to], e.at, zone)
-            result = t("complaint.after_days", n=stay) if stay is not None else result
+            result = result if stay is None else t("complaint.after_days", n=stay) if stay else t("complaint.same_day")
         rows.append((e.at, event_words(e, category, turns), result))
     for moment, key in ((c["target_at"], "event.target_passed"), (c["due_at"], "event.became_overdue")):
         if _has(moment) and moment < as_of and not (_has(c["ended_at"]) and c["ended_at"] <= moment) and not (_has(c["excluded_at"]) and c["excluded_at"] <= moment) \
@@ -383,7 +383,8 @@ def elements(reply: Mapping | None) -> tuple[str, pd.DataFrame]:
         rows.append((t(f"complaint.element_{n}"), mark, content, check))
     frame = pd.DataFrame(rows, columns=["element", "check", "content", "code"])
     have, na, lack = (int(frame["code"].eq(code).sum()) for code in ("has", "not_applicable", "lacks"))
-    heading = t("complaint.reply_complete") if not lack and not na else t("complaint.reply_title", have=have, na=na, missing=lack)
+    heading = t("complaint.reply_title", have=have, na=na, missing=lack) if lack else \
+        t("complaint.reply_complete_na", have=have, na=na) if na else t("complaint.reply_complete")
     return heading, frame.drop(columns="code")
 
 

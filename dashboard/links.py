@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard import charts, navigation
 from dashboard.filters import Filters
-from dashboard.words import cases, fraction, literal, t, working_days
+from dashboard.words import cases, fraction, literal, t
 
 TONES = {"late": "red", "soon": "orange", "rest": "gray"}
 
@@ -102,9 +102,11 @@ def section(title: str, note: str = "") -> None:
         st.markdown(f":gray[{note}]", width="content")
 
 
-def row(items: Sequence[tuple[str, Mapping[str, str]]], to: str) -> None:
-    """Small links on a line: the ways from a sentence to its rows. items: (Markdown label, address)."""
-    with st.container(horizontal=True, gap="xsmall"):
+def row(items: Sequence[tuple[str, Mapping[str, str]]], to: str, text: str = "") -> None:
+    """Small links on a line, after a sentence: the ways to its rows. items: (Markdown label, address)."""
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        if text:
+            st.markdown(text, width="content")
         for label, params in items:
             link(f":small[{label}]", to, params)
 
@@ -145,13 +147,13 @@ def unit_table(table: pd.DataFrame, name: Callable[[int], str], address: Callabl
         word = t(f"review.{one.word}")
         whole = address(one.unit_id, code="compliance")
         rate = fraction(one.compliance_num, one.compliance_den) if overdue else f"{one.compliance_num:,}/{one.compliance_den:,}"
-        cells = [(literal(name(one.unit_id)), whole)]
+        cells = [(f":blue[{literal(name(one.unit_id))}]" if whole else literal(name(one.unit_id)), whole)]
         cells += [] if phone else [(f"**{word}**" if one.word in ("low", "high") else f":gray[{word}]", None)]
         cells += [(rate, whole if one.compliance_den else None)]
         if overdue:
             late = address(one.unit_id, code="overdue_open") if one.overdue_open else None
             cells += [(f":red[**{cases(one.overdue_open)}**]" if one.overdue_open else f":gray[{cases(0)}]", late),
-                      (working_days(one.longest) if one.longest > 0 else t("unit.late_under_one_short") if one.longest == 0 else t("unit.none"), None)]
+                      (t("unit.none") if one.longest < 0 else t("review.longest_days", n=one.longest) if one.longest else t("review.longest_none"), None)]
         rows.append(cells)
     linked_table(heads, rows, to)
 

@@ -4,8 +4,8 @@ The address: ``code`` of the catalogue, ``part`` (den, num, rest) of a rate, or 
 ``q`` and ``page``. What is not known falls back without a word.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -44,12 +44,6 @@ class Asked:
         """Whether the list has rows that count and rows that do not."""
         return self.line is None and self.indicator.num is not None
 
-    def of(self, code: str) -> "Asked":
-        return replace(self, code=code)
-
-    def taking(self, part: str) -> "Asked":
-        return replace(self, part=part)
-
     def address(self) -> dict[str, str]:
         """The same as query parameters, for the way back."""
         given = {"line": self.line} if self.line else {"code": self.code, "part": self.part, "state": self.state, "ageing": self.ageing}
@@ -75,9 +69,23 @@ def place(page: str | None, total: int, rows: int) -> tuple[int, int]:
     return total, wanted if (wanted - 1) * rows < total else 1
 
 
+def choice(name: str, options: Sequence[str], chosen: str, label: Callable[[str], str], title: str) -> None:
+    """One of a few, kept in the address by its code (``bind`` would write the words of the language there)."""
+    key = f"list_{name}"
+    st.session_state[key] = chosen
+    st.segmented_control(title, options, key=key, format_func=label, required=True, label_visibility="collapsed",
+                         on_change=_use, args=(name, key))
+
+
 def first_page() -> None:
     """A new question begins on its first page."""
-    st.query_params.pop("page", None)
+    if "page" in st.query_params:
+        del st.query_params["page"]
+
+
+def _use(name: str, key: str) -> None:
+    st.query_params[name] = st.session_state[key]
+    first_page()
 
 
 # -- words ----------------------------------------------------------------------------------------------------------

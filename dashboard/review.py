@@ -1,4 +1,4 @@
-"""What the weekly review says: sentences and judgements from counted figures. Pure; the page reads and draws.
+"""What the weekly review says: its figures read once (``read``), then sentences and judgements from them, all pure.
 
 Judgements are statistics, each named: a rate against 26 weeks by a p-chart (Shewhart 1931, limits p ± 3·√(p(1−p)/n)), a
 unit against all by its Wilson 95 % interval, fewer than 10 cases by nobody.
@@ -11,9 +11,11 @@ from math import sqrt
 
 import pandas as pd
 
-from dashboard import charts, words
+from dashboard import charts, data, tables, words
+from dashboard.context import Frame
 from dashboard.periods import Period
 from dashboard.words import t
+from queries import figures, ledger, units
 from queries.figures import rate, wilson
 
 FEW = 10  # below it nothing is judged (catalogue: minimum)
@@ -25,6 +27,68 @@ LINES = {"opening": "ledger_opening", "received": "ledger_received", "moved_in":
 TODO = (("due_today", "due_today", "soon"), ("overdue_list", "overdue", "late"), ("urge_unsigned", "urge_unsigned", ""),
         ("promise_passed", "promise_passed", ""), ("directive_open", "directive_open", ""),
         ("withdrawal_pending", "withdrawal", ""), ("to_approve", "approval", ""), ("not_dispatched", "undispatched", ""))
+
+
+FLOWS = ("compliance", "received", "not_yet_due", "serious_new", "serious_reported", "serious_unreported", "satisfaction",
+         "reach_rate", "urged", "urge_acknowledged", "urge_done")
+STOCKS = ("overdue_open", "overdue_open_5")
+
+
+# -- the figures ----------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Week:
+    """Everything the page shows of a period. Mappings are counts by ``<code>_den`` and ``<code>_num``."""
+
+    moment: datetime  # stocks are read at the end of the period, or now if it has not ended
+    ended: bool
+    now: dict[str, int]
+    before: dict[str, int]
+    late: dict[str, int]
+    late_before: dict[str, int]
+    todo: dict[str, int]
+    weekly: pd.DataFrame  # due, in time and received by week
+    stocks: pd.DataFrame  # overdue and open at the ends of the last weeks
+    chart: "Control"
+    peers: pd.DataFrame
+    balance: pd.Series
+    gap: int
+    median: float | None  # working days from an urge to the first movement
+    problems: "Problems"
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """In time, of those due."""
+        return self.now["compliance_num"], self.now["compliance_den"]
+
+    @property
+    def kept_before(self) -> tuple[int, int]:
+        return self.before["compliance_num"], self.before["compliance_den"]
+
+    @property
+    def judgement(self) -> str:
+        """The rate against the control chart."""
+        return judge(*self.kept, self.chart.mean)
+
+
+def read(f: Frame) -> Week:
+    """The figures of the period, the one before and the last weeks, as the viewer may see them."""
+    def count(codes, where=f.where, **more):
+        return data.read(figures.counts, codes, **where, **more).loc["all"].to_dict()
+
+    moment, ended = min(f.span["end"], f.as_of), f.span["end"] <= f.as_of
+    days = weeks(f.period.last)
+    weekly = data.read(figures.counts, ("compliance", "received"), by="week", **f.where | f.window(Period("custom", days[0], f.period.end)))
+    peers = data.read(units.peers, as_of=moment, parent=f.parent, **f.span, zone=f.zone.key, category=f.filters.category_id,
+                      channel=f.filters.channel_id)
+    balance, gap = data.read(ledger.check, **f.span, **f.place)
+    by_cell = [data.read(figures.counts, ("received",), by="category_channel", **where) for where in (f.where, f.before)]
+    return Week(moment, ended, count(FLOWS), count(("compliance", "received"), f.before), count(STOCKS, as_of=moment),
+                count(STOCKS, f.before, as_of=min(f.before["end"], f.as_of)), count(tuple(code for code, _, _ in TODO)),
+                weekly.reindex([str(day) for day in days], fill_value=0),
+                data.read(figures.stocks, ends(days[-12:], f.midnight, f.as_of), **f.place),
+                control(days, weekly), compared(peers), balance, gap,
+                data.read(figures.urge_effect, **f.span, unit=f.filters.unit_id), problems(*by_cell))
 
 
 # -- the control chart ----------------------------------------------------------------------------------------------
@@ -127,7 +191,7 @@ def attention_sentence(table: pd.DataFrame, name: Callable[[int], str]) -> str:
     if len(table) and table.overdue_open.iloc[0] > 0:
         most = int(table.overdue_open.iloc[0])
         first = table[table.overdue_open == most].unit_id.tolist()
-        parts.append(t("review.attention_first", unit=listed(first, name), n=most))
+        parts.append(t("review.attention_first" if len(first) == 1 else "review.attention_first_tied", unit=listed(first, name), n=most))
     low = table[table.word == "low"].unit_id.tolist()
     if low and low == first:
         parts.append(t("review.attention_low"))
@@ -192,15 +256,15 @@ def count_change(now: int, before: int, prior: str) -> str:
     return t(key, before=prior, x=abs(now - before))
 
 
-def headline(num: int, den: int, before: tuple[int, int], judgement: str, period: Period) -> str:
+def headline(w: Week, period: Period) -> str:
     """上周到期412件，按时办结389件，按时办结率94.4%，较前一周下降1.2个百分点，属正常波动；"""
+    (num, den), before = w.kept, w.kept_before
     said = {"period": here(period), "due": den, "kept": num, "rate": words.percent(num, den)}
     if not den:
         return t("review.due_nothing", **said)
     if not before[1]:
         return t("review.due_first", **said)
-    return t("review.due", **said, judgement=t(f"review.{judgement}"),
-             change=rate_change(rate(num, den), rate(*before), prior(period)))
+    return t("review.due", **said, judgement=t(f"review.{w.judgement}"), change=rate_change(rate(num, den), rate(*before), prior(period)))
 
 
 def overdue(n: int, long: int, before: int, period: Period, ended: bool) -> str:
@@ -211,17 +275,19 @@ def overdue(n: int, long: int, before: int, period: Period, ended: bool) -> str:
     return t(key, n=n, k=long, change=count_change(n, before, prior(period)))
 
 
-def rate_card(now: tuple[int, int], before: tuple[int, int]) -> dict:
-    """value, note, delta and down of the card of a rate."""
+def card(key: str, now: object, before: object, period: Period, ended: bool, phone: bool = False) -> dict:
+    """What ``links.figure_card`` shows of a figure: a count, or for "rate" a pair of numerator and denominator."""
+    compared = t("review.compared", before=prior(period))
+    if key != "rate":
+        overdue_one = key == "overdue"
+        return {"value": words.number(now), "unit": t("unit.case_mark"), "delta": words.cases(abs(now - before)), "compared": compared,
+                "down": None if now == before else now < before, "tone": "late" if overdue_one and now else "",
+                "note": t("review.at_end") if overdue_one and ended else ""}
     value, last = rate(*now), rate(*before)
     change = points(value, last) if value is not None and last is not None else None
-    return {"value": words.percent(*now), "note": f"{now[0]:,}/{now[1]:,}" if now[1] else "",
-            "delta": None if change is None else t("review.delta_points", x=words.number(abs(change), 1)), "down": change < 0 if change else None}
-
-
-def marks(key: str, n: int, ended: bool) -> dict:
-    """Tone and note of the card of a count: overdue is red, and of a past period it is that of its end."""
-    return {"tone": "late" if n else "", "note": t("review.at_end") if ended else ""} if key == "overdue" else {}
+    return {"value": words.percent(*now), "note": f"{now[0]:,}/{now[1]:,}" if now[1] else "", "down": change < 0 if change else None,
+            "delta": None if change is None else t("review.delta_points", x=words.number(abs(change), 1)),
+            "compared": None if phone else compared}
 
 
 def major(new: int, reported: int, missing: int, period: Period) -> str:
@@ -299,11 +365,12 @@ def _grid(table: pd.DataFrame) -> pd.DataFrame:
 
 # -- charts' words --------------------------------------------------------------------------------------------------
 
-def heat_figure(found: Problems, category: Callable[[int], str], channel: Callable[[int], str]) -> tuple[dict, str]:
-    """The heat strip and its text alternative."""
+def heat_figure(found: Problems, category: Callable[[int], str], channel: Callable[[int], str], phone: bool = False) -> tuple[dict, str]:
+    """The heat strip and its text alternative; names of channels are cut where columns are narrow."""
     rows = [category(one) for one in found.grid.index]
+    cols = [tables.cut(channel(one), 4 if phone else 7) for one in found.grid.columns]
     said = {"total": t("review.total"), "change": t("review.compared_short"), "empty": t("empty.chart")}
-    return (charts.heat_strip(rows, [channel(one) for one in found.grid.columns], found.grid.to_numpy().tolist(), found.changes, said),
+    return (charts.heat_strip(rows, cols, found.grid.to_numpy().tolist(), found.changes, said),
             t("review.problems_alt", category=rows[0]) if rows else t("empty.chart"))
 
 
@@ -333,7 +400,7 @@ def control_words(chart: Control, judgement: str) -> dict:
                "gaps": [(i, t("review.control_gap")) for i, value in enumerate(chart.rates) if value is None]}
     if last is None or chart.mean is None:
         return written
-    written |= {"last": t("review.control_last", rate=shown[last]), "mean": t("review.control_mean", rate=percent(chart.mean)),
+    written |= {"last": f"<b>{t('review.control_last', rate=words.fraction(*chart.counts[last]))}</b>", "mean": t("review.control_mean", rate=percent(chart.mean)),
                 "alt": t("review.control_alt", rate=shown[last], judgement=t(f"review.{judgement}").replace("*", ""))}
     if chart.low[last] is not None:
         written |= {"high": t("review.control_high", rate=percent(chart.high[last])),

@@ -19,16 +19,16 @@ MOST_ROWS = 50  # more rows than this scroll inside the table
 OVERDUE = {  # column of the data -> (words, width in px); 1,256 px and the check box fill 1,302
     "marks": ("overdue.col_marks", 90),
     "number": ("overdue.col_number", 104),
-    "days_late": ("overdue.col_days_late", 92),
-    "limit": ("overdue.col_limit", 62),
+    "days_late": ("overdue.col_days_late", 84),
+    "limit": ("overdue.col_limit", 70),
     "missing": ("overdue.col_missing", 76),
-    "matter": ("overdue.col_matter", 200),
-    "units": ("overdue.col_units", 134),
+    "matter": ("overdue.col_matter", 190),
+    "units": ("overdue.col_units", 132),
     "stage": ("overdue.col_stage", 76),
-    "contact": ("overdue.col_contact", 134),
-    "urges": ("overdue.col_urges", 122),
-    "promise": ("overdue.col_promise", 60),
-    "delay": ("overdue.col_delay", 106),
+    "contact": ("overdue.col_contact", 136),
+    "urges": ("overdue.col_urges", 134),
+    "promise": ("overdue.col_promise", 70),
+    "delay": ("overdue.col_delay", 94),
 }
 FLAGS = ("major", "media", "regulator", "directive", "repeat", "anonymous")
 STAGES = {"at_unit": "overdue.stage_at_unit", "to_sign": "overdue.stage_unsigned", "investigating": "overdue.stage_handling",
@@ -83,14 +83,14 @@ def overdue_rows(rows: pd.DataFrame, unit_name: Callable[[object], str], zone: Z
         "days_late": [0 if pd.isna(n) else int(n) for n in rows["days_left" if soon else "days_late"]],
         "limit": [day(moment, zone) for moment in rows["due_at"]],
         "missing": [missing(*pair) for pair in zip(rows["lacks_customer"], rows["lacks_office"])],
-        "matter": [cut(text, 14) for text in rows["title"]],
+        "matter": [cut(text, 13) for text in rows["title"]],
         "units": [from_to(unit_name(a), unit_name(u), 8.5) for a, u in zip(rows["about_unit_id"], rows["unit_id"])],
         "stage": [stage(code, n) for code, n in zip(rows["stage"], rows["stage_days"])],
         "contact": [" ".join(filter(None, (_text(name), _text(phone)))) or t("overdue.no_contact")
                     for name, phone in zip(rows["contact"], rows["contact_phone"])],
         "urges": [urged(*one, zone) for one in zip(rows["urges"], rows["urged_at"], rows["urge_signed"])],
         "promise": ["" if pd.isna(one) else words.day(one) for one in rows["promised_on"]],
-        "delay": [cut(_text(reason), 6.5) for reason in rows["delay_reason"]],
+        "delay": [cut(_text(reason), 6) for reason in rows["delay_reason"]],
     }, columns=list(OVERDUE))
 
 
@@ -120,10 +120,11 @@ def from_to(about: str, unit: str, places: float) -> str:
     """被投诉→承办 in so many full-width places, both of them shortened alike; one name where they are the same."""
     if about == unit:
         return cut(unit, places)
-    if width(about) + width(unit) + 2 > 2 * places:
-        half = (2 * places - 2) / 2
-        about = cut(about, max(half, (2 * places - 2) - width(unit)) / 2)
-        unit = cut(unit, ((2 * places - 2) - width(about)) / 2)
+    room = int(2 * places) - 2
+    if width(about) + width(unit) > room:
+        half = room // 2
+        about = cut(about, (room - min(width(unit), half)) / 2)
+        unit = cut(unit, (room - width(about)) / 2)
     return f"{about}→{unit}"
 
 

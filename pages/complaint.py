@@ -45,6 +45,10 @@ def neighbours() -> tuple[int, int, str | None, str | None]:
     return 0, 0, None, None
 
 
+def turn(one: str) -> None:
+    st.query_params["number"] = one
+
+
 # -- the way back, and the next one
 back = "overdue" if params.get("from") == "overdue" else "complaints"
 there = {name: value for name, value in params.items() if name not in ("number", "from")}
@@ -56,10 +60,9 @@ with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         if place:
             st.space("stretch")
             st.markdown(f":gray[{t('complaint.position', n=place, total=total)}]", width="content")
-            for key, one, icon in (("previous", before, ":material/chevron_left:"), ("next", after, ":material/chevron_right:")):
-                if one:
-                    links.link(f"{icon} {t(f'complaint.{key}')}" if key == "previous" else f"{t(f'complaint.{key}')} {icon}", "complaint",
-                               {**params, "number": one}, icon=None)
+            for key, one in (("previous", before), ("next", after)):
+                st.button(t(f"complaint.{key}"), icon=":material/chevron_left:" if key == "previous" else ":material/chevron_right:", type="tertiary",
+                          icon_position="left" if key == "previous" else "right", on_click=turn, args=(one,), disabled=one is None, key=key)
 if c is None:
     links.sentence(t("complaint.not_found"))
     st.stop()
@@ -83,7 +86,7 @@ with st.container(gap="xsmall"):
     st.markdown("　".join(f":gray[{t(f'complaint.{name}')}] {value}" for name, value in facts))
 links.sentence(complaint.finding(c, zone, as_of))
 if c["provisional"]:
-    st.markdown(f":material/warning: :orange[**{t('complaint.provisional', year=c['due_at'].astimezone(zone).year)}**]")
+    st.markdown(f":material/warning: :orange[**{t('complaint.provisional', year=str(c['due_at'].astimezone(zone).year))}**]")
 if found and found["limit"] is not None:
     links.section(t("complaint.trace"))
     ended = c["ended_at"] if c["state"] in "AB" else None

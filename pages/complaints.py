@@ -14,19 +14,15 @@ f = context.frame("last_week")
 asked = listing.asked(st.query_params)
 links.link(t("complaints.back"), "review", f.link(), icon=None)
 links.heading(*listing.title(asked, f.period, words.moment(f.as_of, f.zone)))
-parts, search, kinds = st.container(), None, asked.line is None and asked.code in listing.KINDS
-with parts.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+search = None
+with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     if asked.line is None:
         search = st.text_input(t("filter.search"), key="q", bind="query-params", placeholder=t("filter.search"), width=280,
                                label_visibility="collapsed", icon=":material/search:", max_chars=60, on_change=listing.first_page)
-    if kinds:
-        asked = asked.of(st.segmented_control(t("complaints.kind"), listing.KINDS, key="code", bind="query-params", default=asked.code,
-                                              format_func=listing.name, label_visibility="collapsed", required=True,
-                                              on_change=listing.first_page))
-    if asked.rated:
-        asked = asked.taking(st.segmented_control(t("complaints.part"), listing.PARTS, key="part", bind="query-params", default="den",
-                                                  format_func=lambda part: t(f"complaints.part_{part}"), required=True,
-                                                  label_visibility="collapsed", on_change=listing.first_page))
+        if asked.code in listing.KINDS:
+            listing.choice("code", listing.KINDS, asked.code, listing.name, t("complaints.kind"))
+        if asked.rated:
+            listing.choice("part", listing.PARTS, asked.part, lambda part: t(f"complaints.part_{part}"), t("complaints.part"))
 
 if asked.line:
     ids = data.read(ledger.rows, asked.line, **f.span, **f.place)

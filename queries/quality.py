@@ -11,7 +11,7 @@ def sources(conn: Connection, *, as_of: datetime) -> pd.DataFrame:
         select s.source_id, s.name, s.pack, s.tz, s.seen_at, s.demo,
                count(c.complaint_id) as complaints, max(c.registered_at) filter (where c.registered_at <= :as_of) as newest,
                count(*) filter (where c.marks <> '{}') as marked,
-               (select count(*) from unit u where u.source_id = s.source_id and u.kind = 'unmapped') as unmapped_units,
+               (select count(*) from unit u where u.source_id = s.source_id and u.kind = 'unmapped' and u.parent_id is not null) as unmapped_units,
                (select count(*) from category k where k.source_id = s.source_id) as unmapped_categories
           from source s left join complaint c on c.source_id = s.source_id
          group by s.source_id order by s.source_id"""), conn, params={"as_of": as_of})

@@ -1,7 +1,8 @@
 """Landing: converted rows into the database, one transaction a file, as the intake role.
 
 A file streams through COPY into a temporary table, then set-based statements merge it. Row digests make it idempotent: the same row
-again changes nothing, a changed row is a correction (core.md §3: the transaction setting app.correction).
+again changes nothing, a changed row is a correction (core.md §3: the transaction setting app.correction). A correction touches only
+what the mapping speaks of, and never what was decided here since: a reassignment, a new category.
 """
 import json
 from collections.abc import Callable, Iterator
@@ -9,32 +10,38 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, text
+import psycopg2
+from sqlalchemy import Connection, TextClause, text
 
 from queries import calendars
-from queries.intake import Mapping, Problem, Row, Source, read
+from queries.intake import Mapping, Problem, ReadError, Row, Source, read
 
 CHUNK = 50_000
-_PLAIN = ("complaint_no", "received_at", "registered_at", "dispatched_at", "read_at", "customer_replied_at", "office_replied_at", "closed_at", "filed_at",
-          "withdrawn_at", "due_at", "category", "subcategory", "channel", "complexity", "title", "text", "demand", "reply_text", "amount",
-          "amount_demanded", "handler", "person_complained", "complainant_name", "complainant_phone", "anonymous", "source_verdict", "satisfaction",
-          "disputed", "status", "major", "media_level", "repeat_of", "outcome", "responsibility", "accepting_unit", "source_unit", "unit_complained")
-_STAGED = ("line", "digest", "path", "marks", "history", *_PLAIN, "field", "value", "reason")
-_TYPES = {"line": "bigint", "digest": "bytea", "path": "text[]", "marks": "text[]", "history": "jsonb", "amount": "numeric", "amount_demanded": "numeric",
-          "anonymous": "boolean", "disputed": "boolean", "major": "boolean"}
+DEEPEST = 5                          # levels of a unit's path: the tree has six, the first is "unmapped"
+_PLAIN = ("complaint_no", "received_at", "registered_at", "dispatched_at", "read_at", "customer_replied_at", "office_replied_at",
+          "closed_at", "filed_at", "withdrawn_at", "due_at", "category", "subcategory", "channel", "complexity", "title", "text",
+          "demand", "reply_text", "amount", "amount_demanded", "handler", "person_complained", "complainant_name",
+          "complainant_phone", "anonymous", "source_verdict", "satisfaction", "disputed", "status", "major", "media_level",
+          "repeat_of", "outcome", "responsibility", "accepting_unit", "source_unit", "unit_complained")
+_FIXED = ("line", "digest", "path", "marks", "history", "field", "value", "reason")
+_TYPES = {"line": "bigint", "digest": "bytea", "path": "text[]", "marks": "text[]", "history": "jsonb", "amount": "numeric",
+          "amount_demanded": "numeric", "anonymous": "boolean", "disputed": "boolean", "major": "boolean"}
 _TYPES |= {name: "timestamptz" for name in _PLAIN if name.endswith("_at")}
+# The history of a complaint is open to more eyes than its text: that such a value changed stays there, the value does not.
+_PRIVATE = {"complainant_name", "complainant_phone", "text", "demand", "reply_text", "title"}
+Progress = Callable[[str, int, int | None], None]          # what is done, rows so far, rows in all where that can be said
 
 
 @dataclass
 class Report:
-    """What an import did, or on a dry run would do; counts of rows."""
+    """What an import did, or on a dry run would do; counts of rows (of an event log: of its complaints)."""
     source: str
     file: str
-    rows: int = 0
+    rows: int = 0                   # all of them: added + changed + unchanged + repeated + quarantined
     added: int = 0
     changed: int = 0
     unchanged: int = 0
-    repeated: int = 0
+    repeated: int = 0               # word for word as before in the same file
     quarantined: int = 0            # rows that did not land
     marked: int = 0
     conflicts: int = 0              # the source moved a complaint that we had reassigned
@@ -46,218 +53,363 @@ class Report:
 
 
 def land(conn: Connection, source: Source, mapping: Mapping, *, now: datetime, pack: str, dry_run: bool = False,
-         progress: Callable[[str, int], None] = lambda what, rows: None) -> Report:
+         progress: Progress = lambda what, done, total: None) -> Report:
     """Import one source inside the caller's transaction (role intake). On `dry_run` the caller rolls back.
 
-    ReadError when the source breaks off: nothing of it stays.
+    ReadError when the source breaks off or cannot land at all: nothing of it stays.
     """
     report = Report(mapping.name, source.name, unused_columns=source.unused_columns, dry_run=dry_run)
-    zone = str(mapping.timezone)
-    calendar_id = calendars.install(conn, mapping.calendar or calendars.country_of(zone), zone)
-    ids = {"pack": mapping.pack or pack, "calendar": calendar_id, "name": mapping.name, "tz": zone, "limits": "due_at" in mapping.fields}
-    ids["source"] = conn.execute(_SOURCE, ids).scalar_one()
-    ids["batch"] = report.batch_id = conn.execute(_BATCH, {"source": ids["source"], "file": source.name, "digest": source.digest or "",
-                                                           "mapping": mapping.digest}).scalar_one()
-    columns = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _STAGED)
-    conn.execute(text(f"create temporary table staged ({columns}) on commit drop"))
-    stream = _Stream(_lines(read(source, mapping, now), report, progress))
-    conn.connection.cursor().copy_expert(f"copy staged ({', '.join(_STAGED)}) from stdin", stream)
-    report.repeated = source.repeated
-    conn.execute(text("analyze staged"))
-    progress("merge", report.rows)
+    ids = _begin(conn, source, mapping, pack)
+    report.batch_id = ids["batch"]
+    _stage(conn, source, mapping, now, report, progress)
+    progress("merge", report.rows, None)
+    conn.execute(_REFUSE, ids)
     report.quarantined = conn.execute(_QUARANTINE, ids).scalar_one()
-    report.new_categories = _name_them(conn, ids)
+    conn.execute(_NAMES["channel"], ids)
+    report.new_categories = conn.execute(_NAMES["category"], ids).rowcount
     conn.execute(_UNITS, ids)
     report.new_units = conn.execute(text("select coalesce(sum(added), 0) from unit_of")).scalar_one()
-    conn.execute(_RESOLVE, ids)
+    conn.execute(_PLACED, ids)
     conn.execute(text("create index on placed (n)"))
-    conn.execute(text("analyze placed"))
+    conn.execute(text("analyze placed (n, known_id, kind, complaint_no)"))
     total = conn.execute(text("select coalesce(max(n), 0) from placed")).scalar_one()
     for first in range(1, total + 1, CHUNK):
-        part = ids | {"first": first, "last": first + CHUNK - 1}
-        report.added += conn.execute(_ADD, part).rowcount
-        progress("land", min(first + CHUNK - 1, total))
-    report.conflicts = conn.execute(_CONFLICTS, ids).rowcount
+        last = min(first + CHUNK - 1, total)
+        report.added += conn.execute(_ADD, ids | {"first": first, "last": last}).rowcount
+        progress("land", last, total)
     conn.execute(text("select set_config('app.correction', 'on', true)"))
-    report.changed = conn.execute(_CORRECT, ids).rowcount
+    report.changed = conn.execute(_correct(mapping), ids).rowcount
     conn.execute(text("select set_config('app.correction', '', true)"))
-    for statement in _CHILDREN:
-        conn.execute(statement, ids)
+    if report.changed:
+        conn.execute(_HAPPENED, ids)
+        conn.execute(_MOVED, ids)
+        report.conflicts = conn.execute(_CONFLICTS, ids).rowcount
+    for statement, fields in _CHILDREN:
+        if fields & _given(mapping) or (fields == {"history"} and mapping.collapse):
+            conn.execute(statement, ids)
     counted = conn.execute(_COUNTED).one()
     report.unchanged, report.marked = counted.landed - report.added - report.changed, counted.marked
-    conn.execute(_FINISH, ids | {"rows": report.rows, "added": report.added, "changed": report.changed, "unchanged": report.unchanged,
-                                 "quarantined": report.quarantined, "marked": report.marked, "conflicts": report.conflicts})
+    conn.execute(_FINISH, ids | {k: getattr(report, k) for k in _COUNTS} | {"digest": source.digest or ""})
     return report
+
+
+def _begin(conn: Connection, source: Source, mapping: Mapping, pack: str) -> dict:
+    """Source, calendar and batch: the binds of every statement. ReadError where no row could land."""
+    pack, zone = mapping.pack or pack, str(mapping.timezone)
+    packs = conn.execute(text("select distinct pack from policy order by 1")).scalars().all()
+    if pack not in packs:
+        raise ReadError(f"There is no sector pack {pack!r}; there are {', '.join(packs) or 'none'}.")
+    known = conn.execute(text("select pack from source where name = :name"), {"name": mapping.name}).scalar()
+    if known not in (None, pack):
+        raise ReadError(f"The source {mapping.name!r} has pack {known!r}, not {pack!r}; give the mapping another [source] name.")
+    if len(mapping.unit_path) + ("unit" in mapping.fields) > DEEPEST:
+        raise ReadError(f"The mapping's unit_path has more than {DEEPEST} levels.")
+    code = mapping.calendar or calendars.country_of(zone) or "CN"
+    ids = {"pack": pack, "calendar": calendars.install(conn, code, zone), "name": mapping.name, "tz": zone,
+           "limits": "due_at" in mapping.fields, "received_column": "+".join(mapping.fields["received_at"].columns),
+           "handler_column": "+".join(mapping.fields["handler"].columns) if "handler" in mapping.fields else "handler"}
+    ids["source"] = conn.execute(_SOURCE, ids).scalar_one()
+    ids["batch"] = conn.execute(_BATCH, ids | {"file": source.name, "mapping": mapping.digest}).scalar_one()
+    return ids
+
+
+def _given(mapping: Mapping) -> set[str]:
+    """The fields of which the mapping says something."""
+    return mapping.fields.keys() | mapping.defaults.keys()
+
+
+# Reading: the file as the text of a COPY, made while it is sent.
+
+def _stage(conn: Connection, source: Source, mapping: Mapping, now: datetime, report: Report, progress: Progress) -> None:
+    """Every row and every problem into the temporary table `staged`."""
+    definition = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*_FIXED, *_PLAIN))
+    conn.execute(text(f"create temporary table staged ({definition}) on commit drop"))
+    given = [name for name in _PLAIN if name in _given(mapping)]
+
+    def count() -> None:
+        share = source.progress()
+        progress("read", report.rows, round(report.rows / share) if share else None)
+
+    stream = _Stream(_lines(read(source, mapping, now), given, report, count))
+    cursor = conn.connection.cursor()
+    try:
+        cursor.copy_expert(f"copy staged ({', '.join((*_FIXED, *given))}) from stdin", stream, size=1 << 16)
+    except psycopg2.Error:
+        if stream.error:                                     # psycopg2 tells the server, and us only the server's echo
+            raise stream.error from None
+        raise
+    finally:
+        cursor.close()
+    report.repeated = source.repeated
+    report.rows += source.repeated
+    conn.execute(text("analyze staged (path, complaint_no, category, channel, reason)"))
 
 
 class _Stream:
     """A file for COPY that is made while it is read: conversion and server work at the same time."""
 
     def __init__(self, lines: Iterator[str]):
-        self.lines, self.rest = lines, ""
+        self.lines, self.rest, self.error = lines, "", None
 
     def read(self, size: int) -> str:
         parts, have = [self.rest], len(self.rest)
-        while have < size and (line := next(self.lines, None)) is not None:
-            parts.append(line)
-            have += len(line)
+        try:
+            while have < size and (line := next(self.lines, None)) is not None:
+                parts.append(line)
+                have += len(line)
+        except Exception as error:
+            self.error = error
+            raise
         whole = "".join(parts)
         self.rest = whole[size:]
         return whole[:size]
+
+
+def _lines(items: Iterator[Row | Problem], given: list[str], report: Report, count: Callable[[], None]) -> Iterator[str]:
+    """One line of COPY text a row or problem, columns _FIXED and `given`."""
+    place = {name: i for i, name in enumerate(given, len(_FIXED))}
+    blank = ["\\N"] * (len(_FIXED) + len(given))
+    bad = 0
+    for item in items:
+        if isinstance(item, Problem):
+            if item.line == bad:                             # several problems of one row count once
+                report.rows -= 1
+            bad = item.line
+            cells = blank.copy()
+            cells[0], cells[5:8] = str(item.line), map(_field, (item.column or "", item.value, str(item.reason)))
+            cells[place["complaint_no"]] = _field(item.complaint_no)
+        else:
+            get = item.values.get
+            cells = [str(item.line), "\\\\x" + item.digest.hex(), _field(item.values["unit_path"]), _field(item.marks), _history(item),
+                     "\\N", "\\N", "\\N", *[_field(get(name)) for name in given]]
+        report.rows += 1
+        if report.rows % 10_000 == 0:
+            count()
+        yield "\t".join(cells) + "\n"
 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def _field(value: object) -> str:
+    """A value as COPY text."""
     if value is None:
         return "\\N"
     if isinstance(value, str):
-        return value.translate(_ESCAPES)
+        return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool):
         return "t" if value else "f"
-    if isinstance(value, bytes):
-        return "\\\\x" + value.hex()
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, tuple):
         inner = ",".join('"' + str(v).replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value)
-        return f"{{{inner}}}".translate(_ESCAPES)
+        return _field(f"{{{inner}}}")
     return str(value)
 
 
-def _lines(items: Iterator[Row | Problem], report: Report, progress) -> Iterator[str]:
-    blank = {name: None for name in _STAGED}
-    bad = 0
-    for item in items:
-        if isinstance(item, Problem):
-            if item.line != bad:                       # several problems of one row count once
-                report.rows, bad = report.rows + 1, item.line
-            values = blank | {"line": item.line, "complaint_no": item.complaint_no, "field": item.column or "", "value": item.value,
-                              "reason": str(item.reason)}
-        else:
-            report.rows += 1
-            got = item.values
-            path = got.get("unit_path") or [p for p in (got.get("parent_unit"), got.get("unit")) if p]
-            values = {name: got.get(name) for name in _PLAIN}
-            values |= {"line": item.line, "digest": item.digest, "marks": [str(m) for m in item.marks], "path": path if got.get("unit") else path[:0],
-                       "history": json.dumps([asdict(e) for e in item.history], default=_plain) if item.history else None,
-                       "field": None, "value": None, "reason": None}
-        if report.rows % 10_000 == 0:
-            progress("read", report.rows)
-        yield "\t".join([_field(values[name]) for name in _STAGED]) + "\n"
+def _history(row: Row) -> str:
+    if not row.history:
+        return "\\N"
+    entries = [asdict(event) for event in row.history]
+    for entry in entries:
+        entry["changes"] = {k: "…" if k in _PRIVATE else v for k, v in entry["changes"].items()}
+    return _field(json.dumps(entries, default=_plain, ensure_ascii=False))
 
 
 def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, Decimal) else list(value) if isinstance(value, tuple) else str(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-_SOURCE = text("""insert into source (name, tz, pack, seen_at) values (:name, :tz, :pack, clock_timestamp())
-                  on conflict (name) do update set tz = excluded.tz, seen_at = excluded.seen_at returning source_id""")
-_BATCH = text("insert into import_batch (source_id, file, digest, mapping, user_id) values (:source, :file, :digest, :mapping, me()) returning batch_id")
+# Landing.
+
+_SOURCE = text("""
+    insert into source (name, tz, pack, seen_at) values (:name, :tz, :pack, clock_timestamp())
+    on conflict (name) do update set tz = excluded.tz, seen_at = excluded.seen_at returning source_id""")
+_BATCH = text("""
+    insert into import_batch (source_id, file, digest, mapping, user_id) values (:source, :file, '', :mapping, me())
+    returning batch_id""")
+# What the rules of the database would refuse, and with it the whole file: received before there was a policy; article 11.
+_REFUSE = text("""
+    update staged s set (field, value, reason) = (select w.field, w.value, w.reason)
+      from (select line, complaint_no, :received_column as field, received_at::text as value, 'before_policy' as reason
+              from staged
+             where reason is null
+               and (received_at at time zone :tz)::date < (select min(effective_from) from policy where pack = :pack)
+            union all
+            select line, complaint_no, :handler_column, handler, 'conflict_of_interest' from staged
+             where reason is null and btrim(handler) = btrim(person_complained)) w
+     where s.line = w.line and s.complaint_no = w.complaint_no and s.reason is null""")
 _QUARANTINE = text("""
     with bad as (insert into quarantine (batch_id, line, complaint_no, field, value, reason)
-                 select :batch, line, complaint_no, field, value, reason from staged where reason is not null order by line returning line)
+                 select :batch, line, complaint_no, field, value, reason from staged where reason is not null order by line
+                 returning line)
     select count(distinct line) from bad""")
+# Unknown categories and channels are created and listed, never dropped.
 _NAMES = {kind: text(f"""
     insert into {kind} (pack, code, name, name_en, source_id)
-    select distinct :pack, coalesce(s.{kind}, 'unmapped'), coalesce(s.{kind}, '未注明'), coalesce(s.{kind}, 'not given'), cast(:source as smallint)
-      from staged s
-     where s.reason is null
-       and not exists (select from {kind} k where k.pack = :pack and coalesce(s.{kind}, 'unmapped') in (k.code, k.name, k.name_en))
+    select :pack, coalesce(s.name, 'unmapped'), coalesce(s.name, '未注明'), coalesce(s.name, 'not given'), cast(:source as smallint)
+      from (select distinct {kind} as name from staged where reason is null) s
+     where not exists (select from {kind} k where k.pack = :pack and coalesce(s.name, 'unmapped') in (k.code, k.name, k.name_en))
     on conflict (pack, code) do nothing""") for kind in ("category", "channel")}
-
-
-def _name_them(conn: Connection, ids: dict) -> int:
-    """Unknown categories and channels are created and listed, never dropped; returns how many categories."""
-    conn.execute(_NAMES["channel"], ids)
-    return conn.execute(_NAMES["category"], ids).rowcount
-
-
 # Units: by code or name where there is exactly one, else below "unmapped" of this source.
 _UNITS = text("""
     create temporary table unit_of on commit drop as
     select p.path, f.unit_id, f.added
-      from (select distinct path from staged where reason is null
-            union select array[accepting_unit] from staged where accepting_unit is not null
-            union select array[source_unit] from staged where source_unit is not null
-            union select array[unit_complained] from staged where unit_complained is not null) p
+      from (select path from staged where reason is null
+            union select array[accepting_unit] from staged where reason is null and accepting_unit is not null
+            union select array[source_unit] from staged where reason is null and source_unit is not null
+            union select array[unit_complained] from staged where reason is null and unit_complained is not null) p
      cross join lateral unit_for(cast(:source as smallint), p.path) f""")
-_RESOLVE = text("""
+# Every row that lands, with what its texts stand for, and against what is known: kind = added, changed, or null for the same again.
+# shifted: the source names another unit than last time. moved, reassigned, recategorised: what has happened here since.
+_HISTORY = """exists (select from event e where e.complaint_id = c.complaint_id and e.cut and {codes}
+                         and not exists (select from event v where v.complaint_id = e.complaint_id and v.voids = e.event_id))"""
+_PLACED = text(f"""
     create temporary table placed on commit drop as
-    select row_number() over (order by s.received_at, s.line) as n, s.*, u.unit_id, a.unit_id as accepting_id, o.unit_id as source_unit_id, b.unit_id as about_id,
-           array_to_string(s.path, ' / ') as unit_value, g.category_id, h.channel_id, k.complaint_id as known_id, c.digest as known_digest,
-           c.source_unit_value as known_unit_value, c.unit_id as known_unit
+    select row_number() over (order by s.received_at, s.line) as n, s.*,
+           u.unit_id, a.unit_id as accepting_id, o.unit_id as source_unit_id, b.unit_id as about_id,
+           array_to_string(s.path, ' / ') as unit_value, g.category_id, h.channel_id, k.complaint_id as known_id, c.unit_id as known_unit,
+           c.dispatched_at as known_dispatched, c.read_at as known_read, c.customer_replied_at as known_customer,
+           c.office_replied_at as known_office, c.ended_at as known_ended, c.filed_at as known_filed,
+           case when k.complaint_id is null then 'added' when q.differs then 'changed' end as kind,
+           q.differs and array_to_string(s.path, ' / ') is distinct from c.source_unit_value as shifted,
+           q.differs and {_HISTORY.format(codes="e.unit_to is not null and e.code <> 'charged'")} as moved,
+           q.differs and {_HISTORY.format(codes="e.code = 'reassigned'")} as reassigned,
+           q.differs and {_HISTORY.format(codes="e.code = 'recategorised'")} as recategorised
       from staged s
       join unit_of u on u.path = s.path
       left join unit_of a on a.path = array[s.accepting_unit]
       left join unit_of o on o.path = array[s.source_unit]
       left join unit_of b on b.path = array[s.unit_complained]
-      join lateral (select category_id from category g where g.pack = :pack and coalesce(s.category, 'unmapped') in (g.code, g.name, g.name_en)
+      join lateral (select category_id from category g
+                     where g.pack = :pack and coalesce(s.category, 'unmapped') in (g.code, g.name, g.name_en)
                      order by coalesce(s.category, 'unmapped') = g.code desc, g.category_id limit 1) g on true
-      join lateral (select channel_id from channel h where h.pack = :pack and coalesce(s.channel, 'unmapped') in (h.code, h.name, h.name_en)
+      join lateral (select channel_id from channel h
+                     where h.pack = :pack and coalesce(s.channel, 'unmapped') in (h.code, h.name, h.name_en)
                      order by coalesce(s.channel, 'unmapped') = h.code desc, h.channel_id limit 1) h on true
       left join complaint_key k on k.source_id = :source and k.complaint_no = s.complaint_no
       left join complaint c on c.complaint_id = k.complaint_id
+     cross join lateral (select c.complaint_id is not null and s.digest is distinct from c.digest as differs) q
      where s.reason is null""")
-_VALUES = """p.received_at, coalesce(p.registered_at, clock_timestamp()), p.dispatched_at, p.read_at, p.customer_replied_at, p.office_replied_at, p.closed_at, p.filed_at,
-           p.channel_id, p.category_id, p.subcategory, left(p.complexity, 1)::"char", p.source_unit_id, p.handler, p.person_complained,
-           coalesce(p.title, ''), p.amount, p.amount_demanded, coalesce(p.major, false), coalesce(p.anonymous, false), coalesce(array_position(array['none', 'city', 'province', 'central'], p.media_level) - 1, 0), p.outcome,
-           p.responsibility, p.status, p.disputed, p.due_at, case p.source_verdict when 'on_time' then 'o' when 'late' then 'l' end::"char", p.unit_value, p.marks, p.digest, :limits"""
-_COLUMNS = """received_at, registered_at, dispatched_at, read_at, customer_replied_at, office_replied_at, closed_at, filed_at,
-           channel_id, category_id, subcategory, complexity, source_unit_id, handler, person,
-           title, amount, amount_demanded, major, anonymous, media_level, outcome,
-           responsibility, status, disputed, source_due_at, source_verdict, source_unit_value, marks, digest, limit_by_source"""
+
+# field -> column of complaint, and its value
+_COLUMNS = {name: (name, f"p.{name}") for name in (
+    "received_at", "dispatched_at", "read_at", "customer_replied_at", "office_replied_at", "closed_at", "filed_at", "subcategory",
+    "handler", "amount", "amount_demanded", "outcome", "responsibility", "status", "disputed")}
+_COLUMNS |= {
+    "registered_at": ("registered_at", "coalesce(p.registered_at, clock_timestamp())"),
+    "channel": ("channel_id", "p.channel_id"),
+    "category": ("category_id", "p.category_id"),
+    "complexity": ("complexity", 'left(p.complexity, 1)::"char"'),
+    "source_unit": ("source_unit_id", "p.source_unit_id"),
+    "person_complained": ("person", "p.person_complained"),
+    "title": ("title", "coalesce(p.title, '')"),
+    "major": ("major", "coalesce(p.major, false)"),
+    "anonymous": ("anonymous", "coalesce(p.anonymous, false)"),
+    "media_level": ("media_level", "coalesce(array_position(array['none', 'city', 'province', 'central'], p.media_level) - 1, 0)"),
+    "due_at": ("source_due_at", "p.due_at"),
+    "source_verdict": ("source_verdict", """case p.source_verdict when 'on_time' then 'o' when 'late' then 'l' end::"char" """),
+}
+_ALWAYS = {"source_unit_value": "p.unit_value", "marks": "p.marks", "digest": "p.digest", "limit_by_source": ":limits", "batch_id": ":batch"}
+_ON_ADD = {"source_id": ":source", "complaint_no": "p.complaint_no", "pack": ":pack", "calendar_id": ":calendar",
+           "accepting_unit_id": "coalesce(p.accepting_id, p.unit_id)", "unit_id": "p.unit_id", "first_unit_id": "p.unit_id",
+           "about_unit_id": "coalesce(p.about_id, p.unit_id)", "first_category_id": "p.category_id"}
+_NEW = _ON_ADD | dict(_COLUMNS.values()) | _ALWAYS
 _ADD = text(f"""
-    insert into complaint (source_id, complaint_no, pack, calendar_id, batch_id, accepting_unit_id, unit_id, first_unit_id, about_unit_id, first_category_id,
-           {_COLUMNS})
-    select :source, p.complaint_no, :pack, :calendar, :batch, coalesce(p.accepting_id, p.unit_id), p.unit_id, p.unit_id, coalesce(p.about_id, p.unit_id),
-           p.category_id, {_VALUES}
-      from placed p where p.n between :first and :last and p.known_id is null order by p.n""")
+    insert into complaint ({', '.join(_NEW)})
+    select {', '.join(_NEW.values())} from placed p where p.n between :first and :last and p.kind = 'added' order by p.n""")
+
+
+def _correct(mapping: Mapping) -> TextClause:
+    """Changed rows take over what the mapping gives.
+
+    The source names another unit: where nothing has moved here, that was wrong from the beginning; else it is a move (_MOVED).
+    """
+    to = dict(_COLUMNS[name] for name in _COLUMNS if name in _given(mapping)) | _ALWAYS
+    first = "p.shifted and not p.moved"
+    to["unit_id"] = "case when p.shifted then p.unit_id else c.unit_id end"
+    to["first_unit_id"] = f"case when {first} then p.unit_id else c.first_unit_id end"
+    to["accepting_unit_id"] = f"coalesce(p.accepting_id, case when {first} then p.unit_id else c.accepting_unit_id end)"
+    to["about_unit_id"] = f"coalesce(p.about_id, case when {first} then p.unit_id else c.about_unit_id end)"
+    to["policy_id"] = "case when c.received_at = p.received_at then c.policy_id else policy_at(c.pack, p.received_at, c.calendar_id) end"
+    if "registered_at" in to:
+        to["registered_at"] = "coalesce(p.registered_at, c.registered_at)"
+    if "handler" in to:                                      # reassigned here, and the source has not said another unit since
+        to["handler"] = "case when p.reassigned and not p.shifted then c.handler else p.handler end"
+    if "category_id" in to:                                  # ours stands; what the source says now is where it began
+        to["category_id"] = "case when p.recategorised then c.category_id else p.category_id end"
+        to["first_category_id"] = "case when p.recategorised and p.category_id = c.category_id then c.first_category_id else p.category_id end"
+    return text(f"""
+        update complaint c set ({', '.join(to)}) = row({', '.join(to.values())})
+          from placed p where p.kind = 'changed' and c.complaint_id = p.known_id""")
+
+
+# A blank that is filled is news, not only a correction: it happened when the source says.
+_HAPPENED = text("""
+    insert into event (complaint_id, at, code, user_id, params)
+    select c.complaint_id, x.at, x.code, me(), jsonb_build_object('batch', cast(:batch as int))
+      from placed p
+      join complaint c on c.complaint_id = p.known_id
+     cross join lateral (values ('dispatched', c.dispatched_at, p.known_dispatched), ('read', c.read_at, p.known_read),
+            ('replied_customer', c.customer_replied_at, p.known_customer), ('replied_office', c.office_replied_at, p.known_office),
+            ('done', c.ended_at, p.known_ended), ('filed', c.filed_at, p.known_filed)) x (code, at, before)
+     where p.kind = 'changed' and x.at is not null and x.before is null
+     order by c.complaint_id, x.at""")
+_MOVED = text("""
+    insert into event (complaint_id, at, code, clock, user_id, unit_from, unit_to, params)
+    select c.complaint_id, clock_timestamp(), 'moved', case when c.ended_at <= clock_timestamp() then 'o' else 'r' end, me(),
+           p.known_unit, p.unit_id, jsonb_build_object('batch', cast(:batch as int))
+      from placed p join complaint c on c.complaint_id = p.known_id
+     where p.shifted and p.moved and p.known_unit <> p.unit_id""")
 # The source moved it, and meanwhile we had reassigned it: the source wins, and the conflict is listed.
 _CONFLICTS = text("""
     insert into event (complaint_id, at, code, user_id, unit_from, unit_to, params)
-    select p.known_id, clock_timestamp(), 'unit_conflict', me(), p.known_unit, p.unit_id, jsonb_build_object('batch', cast(:batch as int), 'line', p.line)
+    select p.known_id, clock_timestamp(), 'unit_conflict', me(), p.known_unit, p.unit_id,
+           jsonb_build_object('batch', cast(:batch as int), 'line', p.line)
       from placed p
-     where p.known_id is not null and p.unit_value is distinct from p.known_unit_value and p.known_unit <> p.unit_id
-       and exists (select from event e where e.complaint_id = p.known_id and e.code = 'reassigned')""")
-_CORRECT = text(f"""
-    update complaint c set ({_COLUMNS}, batch_id, unit_id, first_unit_id, first_category_id, about_unit_id)
-         = ({_VALUES.replace('coalesce(p.registered_at, clock_timestamp())', 'coalesce(p.registered_at, c.registered_at)')}, :batch,
-            case when p.unit_value is distinct from c.source_unit_value then p.unit_id else c.unit_id end,
-            case when p.unit_value is distinct from c.source_unit_value then p.unit_id else c.first_unit_id end,
-            case when c.category_id = c.first_category_id then p.category_id else c.first_category_id end,
-            case when p.unit_value is distinct from c.source_unit_value then coalesce(p.about_id, p.unit_id) else c.about_unit_id end)
-      from placed p
-     where c.complaint_id = p.known_id and p.digest is distinct from p.known_digest""")
-_LANDED = "join complaint_key k on k.source_id = :source and k.complaint_no = p.complaint_no"
-_FRESH = "(p.known_id is null or p.digest is distinct from p.known_digest)"
-_CHILDREN = [text(statement) for statement in (
-    f"""insert into complaint_text (complaint_id, text, demand, reply)
-        select k.complaint_id, coalesce(p.text, ''), coalesce(p.demand, ''), coalesce(p.reply_text, '') from placed p {_LANDED}
-         where {_FRESH} and (p.text is not null or p.demand is not null or p.reply_text is not null)
-        on conflict (complaint_id) do update set text = excluded.text, demand = excluded.demand, reply = excluded.reply""",
-    f"""select keep_persons(array_agg(k.complaint_id), array_agg(p.complainant_name), array_agg(p.complainant_phone)) from placed p {_LANDED}
-         where {_FRESH} and (p.complainant_name is not null or p.complainant_phone is not null)""",
-    f"""insert into call_back (complaint_id, call_no, at, by_whom, outcome, score)
-        select k.complaint_id, 1, coalesce(p.closed_at, p.customer_replied_at, p.received_at), 'office', 'answered', p.satisfaction from placed p {_LANDED}
-         where {_FRESH} and p.satisfaction is not null
-        on conflict (complaint_id, call_no) do update set score = excluded.score, at = excluded.at""",
-    f"""insert into withdrawal (complaint_id, withdrawal_no, requested_at)
-        select k.complaint_id, 1, p.withdrawn_at from placed p {_LANDED} where {_FRESH} and p.withdrawn_at is not null
-        on conflict (complaint_id, withdrawal_no) do nothing""",
-    f"""update complaint c set repeat_of = b.complaint_id
-          from placed p {_LANDED} join complaint_key b on b.source_id = :source and b.complaint_no = p.repeat_of
-         where c.complaint_id = k.complaint_id and {_FRESH} and c.repeat_of is distinct from b.complaint_id""",
-    f"""insert into event (complaint_id, at, code, user_id, params)
-        select k.complaint_id, coalesce((h.entry -> 'changes' ->> 'registered_at')::timestamptz, (h.entry -> 'changes' ->> 'closed_at')::timestamptz, p.received_at),
-               'source_entry', me(), h.entry || jsonb_build_object('batch', cast(:batch as int))
-          from placed p {_LANDED} cross join lateral jsonb_array_elements(p.history) with ordinality as h (entry, n)
-         where {_FRESH} and p.history is not null
-           and not exists (select from event e where e.complaint_id = k.complaint_id and e.code = 'source_entry'
-                              and e.params ->> 'order' = h.entry ->> 'order' and e.params -> 'changes' = h.entry -> 'changes')
-         order by k.complaint_id, h.n""",
+     where p.shifted and p.reassigned and p.known_unit <> p.unit_id""")
+_LANDED = "placed p join complaint_key k on k.source_id = :source and k.complaint_no = p.complaint_no"
+# (statement, fields without which there is nothing to do)
+_CHILDREN = [(text(statement), fields) for statement, fields in (
+    (f"""insert into complaint_text (complaint_id, text, demand, reply)
+         select k.complaint_id, coalesce(p.text, ''), coalesce(p.demand, ''), coalesce(p.reply_text, '') from {_LANDED}
+          where p.kind = 'changed' or p.kind = 'added' and coalesce(p.text, p.demand, p.reply_text) is not null
+         on conflict (complaint_id) do update set text = excluded.text, demand = excluded.demand, reply = excluded.reply""",
+     {"text", "demand", "reply_text"}),
+    (f"""select keep_persons(array_agg(k.complaint_id), array_agg(p.complainant_name), array_agg(p.complainant_phone)) from {_LANDED}
+          where p.kind = 'changed' or p.kind = 'added' and coalesce(p.complainant_name, p.complainant_phone) is not null""",
+     {"complainant_name", "complainant_phone"}),
+    (f"""insert into call_back (complaint_id, call_no, at, by_whom, outcome, score)
+         select k.complaint_id, 1, coalesce(p.closed_at, p.customer_replied_at, p.received_at), 'office', 'answered', p.satisfaction
+           from {_LANDED} where p.kind is not null and p.satisfaction is not null
+         on conflict (complaint_id, call_no) do update set score = excluded.score, at = excluded.at
+          where call_back.by_whom = 'office' and (call_back.score, call_back.at) is distinct from (excluded.score, excluded.at)""",
+     {"satisfaction"}),
+    (f"""insert into withdrawal (complaint_id, withdrawal_no, requested_at)
+         select k.complaint_id, 1, p.withdrawn_at from {_LANDED} where p.kind is not null and p.withdrawn_at is not null
+         on conflict (complaint_id, withdrawal_no) do update set requested_at = excluded.requested_at
+          where withdrawal.result is null and withdrawal.requested_at <> excluded.requested_at""",
+     {"withdrawn_at"}),
+    # The earlier complaint may land with a later file: asked again with every import, not of new rows alone.
+    (f"""update complaint c set repeat_of = b.complaint_id
+           from {_LANDED}
+           left join complaint_key b on b.source_id = :source and b.complaint_no = p.repeat_of
+          where c.complaint_id = k.complaint_id and c.repeat_of is distinct from b.complaint_id
+            and (b.complaint_id is not null or p.kind = 'changed')""",
+     {"repeat_of"}),
+    (f"""insert into event (complaint_id, at, code, user_id, params)
+         select k.complaint_id, coalesce((h.entry -> 'changes' ->> 'registered_at')::timestamptz,
+                    (h.entry -> 'changes' ->> 'closed_at')::timestamptz, p.received_at),
+                'source_entry', me(), h.entry || jsonb_build_object('batch', cast(:batch as int))
+           from {_LANDED} cross join lateral jsonb_array_elements(p.history) with ordinality as h (entry, n)
+          where p.kind is not null
+            and not exists (select from event e where e.complaint_id = k.complaint_id and e.code = 'source_entry'
+                               and e.params ->> 'order' = h.entry ->> 'order' and e.params -> 'changes' = h.entry -> 'changes')
+          order by k.complaint_id, h.n""",
+     {"history"}),
 )]
 _COUNTED = text("select count(*) as landed, count(*) filter (where marks <> '{}') as marked from placed")
-_FINISH = text("""update import_batch set finished_at = clock_timestamp(), rows = :rows, added = :added, changed = :changed, unchanged = :unchanged,
-                         quarantined = :quarantined, marked = :marked, conflicts = :conflicts where batch_id = :batch""")
+_COUNTS = ("rows", "added", "changed", "unchanged", "quarantined", "marked", "conflicts")
+_FINISH = text(f"""
+    update import_batch set finished_at = clock_timestamp(), digest = :digest, {', '.join(f'{c} = :{c}' for c in _COUNTS)}
+     where batch_id = :batch""")
