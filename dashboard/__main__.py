@@ -8,7 +8,9 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import OperationalError
+import pandas as pd
+import psycopg2
+from sqlalchemy.exc import DBAPIError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -18,18 +20,41 @@ from queries import calendars, clocks, complaints, connect, db, figures, intake,
 from queries.viewer import Viewer                                         # noqa: E402
 
 BASES = ("received", "due", "closed")
+THIS = {f"this_{kind}": kind for kind in ("week", "half_month", "month", "quarter", "year")}       # as people say it
+PERIODS = tuple(code for code in periods.CODES if code != "custom")
+# The keys of a group in `figures`, in the order in which the contract (product.md §9) names them; the other rates follow.
+FIRST = ("group", "received", "on_time", "late", "open_not_due", "due_soon", "overdue", "excluded", "no_limit",
+         "compliance", "compliance_num", "compliance_den", "source_on_time", "days_median", "days_p90", "satisfaction", "answered")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0, or 1 with a sentence on standard error."""
     args = _parser().parse_args(argv)
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")          # libpq's own: a server that is away is said soon, whoever connects
     try:
         return args.run(args) or 0
-    except (SettingsError, intake.MappingError, intake.ReadError, db.NotAllowed, calendars.CalendarError, UserError) as error:
-        print(f"{error}", file=sys.stderr)
-    except OperationalError as error:
-        print(f"The database does not answer: {str(error.orig).strip().splitlines()[0]}", file=sys.stderr)
+    except db.NotAllowed as error:
+        print(f"There is no active account {error}.", file=sys.stderr)
+    except (SettingsError, intake.MappingError, intake.ReadError, calendars.CalendarError, clocks.ClockError, UserError) as error:
+        print(error, file=sys.stderr)
+    except (DBAPIError, psycopg2.Error) as error:
+        print(_database_says(error), file=sys.stderr)
+    except BrokenPipeError:                                  # `… | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("Stopped; nothing half done is left.", file=sys.stderr)
     return 1
+
+
+def _database_says(error: Exception) -> str:
+    """One sentence of a failure of the database."""
+    cause = getattr(error, "orig", None) or error
+    line = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
+    if isinstance(cause, psycopg2.errors.QueryCanceled):
+        return f"The database gave up: {line}."
+    if isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return f"The database does not answer: {line}."
+    return f"The database refused: {line}."
 
 
 class UserError(Exception):
@@ -69,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     p.set_defaults(run=figures_)
     p = add("complaints", help="the complaints behind a figure of the catalogue")
     _period(p)
-    p.add_argument("--code", default="backlog", help="code of the indicator (docs/indicators.md)")
+    p.add_argument("--code", default="backlog", help="code of the indicator (docs/indicators.md); default: backlog")
     p.add_argument("--part", choices=("den", "num", "rest"), default="den")
     p.add_argument("--format", choices=("csv", "json", "table"), default="table")
     p.set_defaults(run=complaints_)
@@ -95,10 +120,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _period(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--as-of", help="moment T; naive = in the zone of --source, else the office's; default: now")
-    p.add_argument("--period", help="this_week, last_week, this_month, …")
-    p.add_argument("--from", dest="start", help="first day")
-    p.add_argument("--to", dest="end", help="last day")
+    p.add_argument("--as-of", metavar="T", help="moment T; naive = in the zone of --source, else the office's; default: now")
+    p.add_argument("--period", metavar="P", help=f"{', '.join(PERIODS)}; also {', '.join(THIS)}")
+    p.add_argument("--from", dest="start", metavar="DAY", help="first day, such as 2026-03-02")
+    p.add_argument("--to", dest="end", metavar="DAY", help="last day, included")
     p.add_argument("--source", help="only this source")
     p.add_argument("--viewer", default="service", help="whose eyes; default: the built-in account")
 
@@ -152,23 +177,23 @@ def _load_demo(n: int, seed: int) -> None:
     started = datetime.now()
     bar = _Bar("Demo bank")
     counts = connect.as_owner(_admin(), bank.load, seed=seed, complaints=n, progress=lambda done, total, what: bar(what, done, total))
-    bar.end(f"{counts['complaints']:,} complaints in {(datetime.now() - started).total_seconds():.0f} s")
+    bar.end(f"{counts['complaint']:,} complaints in {(datetime.now() - started).total_seconds():.0f} s")
 
 
 class _Bar:
-    """Progress on standard error: one line that is written again on a terminal, a line a step elsewhere."""
+    """Progress on standard error: one line that is written again on a terminal, a line a step or tenth elsewhere."""
 
     def __init__(self, title: str):
         self.title, self.last = title, None
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
-        share = f" {100 * done / total:3.0f} %" if total else ""
-        line = f"{self.title}: {what} {done:,}{share}"
+        share = min(100, 100 * done // total) if total else None
+        line = f"{self.title}: {what} {done:,}" + (f" {share:3} %" if share is not None else "")
         if sys.stderr.isatty():
             print(f"\r{line:<70}", end="", file=sys.stderr, flush=True)
-        elif what != self.last:
+        elif (step := (what, (share or 0) // 10)) != self.last:
             print(line, file=sys.stderr, flush=True)
-        self.last = what
+            self.last = step
 
     def end(self, line: str) -> None:
         print(f"\r{self.title}: {line:<60}" if sys.stderr.isatty() else f"{self.title}: {line}", file=sys.stderr, flush=True)
@@ -188,14 +213,14 @@ def import_(args) -> int:
             report = land(conn, source, mapping, now=db.clock(conn), pack=s.pack, dry_run=args.dry_run, progress=bar)
             if args.dry_run:
                 conn.get_transaction().rollback()
-    bar.end(f"{report.rows:,} rows")
-    words = "would be " if args.dry_run else ""
-    print(f"{report.file}: {report.rows:,} rows; {words}added {report.added:,}, changed {report.changed:,}, unchanged {report.unchanged:,}, "
+    bar.end(f"{report.rows:,} rows" + (", a dry run: nothing is changed" if args.dry_run else ""))
+    would = "would be " if args.dry_run else ""
+    print(f"{report.file}: {report.rows:,} rows; {would}added {report.added:,}, changed {report.changed:,}, unchanged {report.unchanged:,}, "
           f"repeated {report.repeated:,}, quarantined {report.quarantined:,}, marked {report.marked:,}, conflicts {report.conflicts:,}; "
           f"new units {report.new_units:,}, new categories {report.new_categories:,}")
     if report.unused_columns:
         print("Columns that the mapping does not use: " + ", ".join(report.unused_columns))
-    if report.quarantined:
+    if report.quarantined and not args.dry_run:
         print(f"What did not land, and why: python -m dashboard quarantine --source {report.source}")
     return 0
 
@@ -204,34 +229,49 @@ def _viewer(urls: dict[str, str], args) -> Viewer:
     return db.viewer_of(urls, args.viewer)
 
 
+def _source(conn, name: str | None):
+    """The row of quality.sources() of this name, None where none is asked for; UserError where there is none."""
+    if not name:
+        return None
+    known = quality.sources(conn, as_of=db.clock(conn)).set_index("name")
+    if name not in known.index:
+        raise UserError(f"There is no source {name!r}; there are: {', '.join(known.index) or 'none'}.")
+    return known.loc[name]
+
+
 def _window(conn, args) -> dict:
     """as_of, start, end (aware), zone and source id of what was asked; raises UserError with a sentence."""
-    source = None
-    zone = settings().zone
-    if args.source:
-        known = quality.sources(conn, as_of=db.clock(conn)).set_index("name")
-        if args.source not in known.index:
-            raise UserError(f"There is no source {args.source!r}; there are: {', '.join(known.index) or 'none'}.")
-        source, zone = int(known.source_id[args.source]), known.tz[args.source]
+    source = _source(conn, args.source)
+    zone = settings().zone if source is None else source.tz
     tz = ZoneInfo(zone)
     as_of = _moment(args.as_of, tz) if args.as_of else db.clock(conn)
-    start = end = None
-    if args.period or args.start or args.end:
-        period = periods.parse(args.period or "custom", args.start, args.end, as_of.astimezone(tz).date()) if args.period else None
-        first = period.start if period else _day(args.start) if args.start else date(1, 1, 2)
-        after = period.end if period else _day(args.end) + timedelta(days=1) if args.end else date(9999, 12, 30)
-        if first >= after:
+    window = {"as_of": as_of, "zone": zone, "source": None if source is None else int(source.source_id), **figures.NO_PERIOD}
+    if args.period and (args.start or args.end):
+        raise UserError("Give --period, or --from and --to, not both.")
+    if args.period:
+        period = periods.parse(THIS.get(args.period, args.period), None, None, as_of.astimezone(tz).date())
+        if not period:
+            raise UserError(f"There is no period {args.period!r}; there are: {', '.join((*PERIODS, *THIS))}; or give --from and --to.")
+        first, after = period.start, period.end
+    else:
+        first = _day(args.start) if args.start else None
+        after = _day(args.end) + timedelta(days=1) if args.end else None
+        if first and after and first >= after:
             raise UserError("--from lies after --to.")
-        start, end = (datetime.combine(d, time(), tz) if date(1, 1, 2) < d < date(9999, 12, 30) else datetime.combine(d, time())
-                      for d in (first, after))
-    return {"as_of": as_of, "start": start or figures.NO_PERIOD["start"], "end": end or figures.NO_PERIOD["end"], "zone": zone, "source": source}
+    for key, day in (("start", first), ("end", after)):
+        if day:
+            window[key] = datetime.combine(day, time(), tz)
+    return window
 
 
 def _day(value: str) -> date:
     try:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
     except ValueError:
-        raise UserError(f"{value!r} is not a day; write 2026-03-02.") from None
+        day = None
+    if day is None or not 1900 <= day.year < 2200:
+        raise UserError(f"{value!r} is not a day from 1900 to 2199; write 2026-03-02.")
+    return day
 
 
 def _moment(value: str, tz: ZoneInfo) -> datetime:
@@ -247,17 +287,22 @@ def figures_(args) -> None:
     with db.reading(urls, _viewer(urls, args), timeout_ms=120_000) as conn:
         window = _window(conn, args)
         table = figures.figures(conn, by=args.by or "all", basis=args.basis, **window).reset_index()
+    table = table[[*FIRST, *(c for c in table.columns if c not in FIRST)]]
+    as_of = window["as_of"].astimezone(ZoneInfo(window["zone"])).isoformat()
     if args.format == "json":
-        groups = [{k: None if v != v else v for k, v in row.items()} for row in table.astype(object).to_dict("records")]
-        print(json.dumps({"as_of": window["as_of"].astimezone(ZoneInfo(window["zone"])).isoformat(), "zone": window["zone"], "basis": args.basis,
-                          "groups": groups}, ensure_ascii=False, indent=1))
+        head = {"as_of": as_of, "zone": window["zone"], "basis": args.basis}
+        print(json.dumps(head | {"groups": _records(table)}, ensure_ascii=False, indent=1, allow_nan=False))
     elif args.format == "csv":
         table.to_csv(sys.stdout, index=False)
     else:
-        columns = ["group", "received", "on_time", "late", "open_not_due", "due_soon", "overdue", "excluded", "no_limit", "compliance", "compliance_num",
-                   "compliance_den", "source_on_time", "days_median", "days_p90", "satisfaction", "answered"]
-        print(f"as of {window['as_of'].isoformat()} ({window['zone']}), basis {args.basis}")
-        print(table[columns].round(2).to_string(index=False))
+        print(f"as of {as_of} ({window['zone']}), basis {args.basis}")
+        print(table[[*FIRST]].astype(object).map(lambda v: "–" if pd.isna(v) else round(v, 2) if isinstance(v, float) else v).to_string(index=False))
+
+
+def _records(table: pd.DataFrame) -> list[dict]:
+    """The rows for JSON: what is not known is null, numbers are plain."""
+    return [{k: None if pd.api.types.is_scalar(v) and pd.isna(v) else v.item() if hasattr(v, "item") else v for k, v in row.items()}
+            for row in table.astype(object).to_dict("records")]
 
 
 def complaints_(args) -> None:
@@ -266,16 +311,19 @@ def complaints_(args) -> None:
         raise UserError(f"There is no indicator {args.code!r}; there are: {', '.join(CATALOGUE)}.")
     urls = _urls()
     with db.reading(urls, _viewer(urls, args), timeout_ms=120_000) as conn:
-        table = complaints.listing(conn, args.code, part=args.part, limit=None, **_window(conn, args))
+        window = _window(conn, args)
+        table = complaints.listing(conn, args.code, part=args.part, limit=None, **window)
+    for column in ("received_at", "due_at", "ended_at"):
+        table[column] = pd.to_datetime(table[column], utc=True).dt.tz_convert(window["zone"])
     columns = ["complaint_no", "state", "counted", "received_at", "due_at", "ended_at", "days_used", "days_late", "unit", "charged", "about", "title"]
     _print(table[columns], args.format)
 
 
-def _print(table, format: str) -> None:
+def _print(table: pd.DataFrame, format: str) -> None:
     if format == "csv":
         table.to_csv(sys.stdout, index=False, quoting=csv.QUOTE_MINIMAL)
     elif format == "json":
-        print(table.to_json(orient="records", force_ascii=False, date_format="iso", indent=1))
+        print(json.dumps(_records(table), ensure_ascii=False, indent=1, default=lambda v: v.isoformat(), allow_nan=False))
     else:
         print(table.to_string(index=False) if len(table) else "none")
 
@@ -283,6 +331,7 @@ def _print(table, format: str) -> None:
 def quarantine(args) -> None:
     urls = _urls()
     with db.reading(urls, db.viewer_of(urls, "service")) as conn:
+        _source(conn, args.source)
         table = quality.quarantine(conn, source=args.source)
     _print(table.rename(columns={"field": "column"}), args.format)
 
@@ -295,7 +344,7 @@ def due(args) -> None:
         answer = clocks.due(conn, pack=args.pack, category=args.category, channel=args.channel, received=_moment(args.received, ZoneInfo(zone)), zone=zone,
                             clock=args.clock)
     if args.format == "json":
-        print(json.dumps(answer, ensure_ascii=False, indent=1, default=lambda v: v.isoformat()))
+        print(json.dumps(answer | {"trace": _records(answer["trace"])}, ensure_ascii=False, indent=1, default=lambda v: v.isoformat(), allow_nan=False))
     else:
         print(format_due(answer, settings().language or "zh"))
 
@@ -304,11 +353,21 @@ def calendar(args) -> None:
     zone = args.zone or settings().zone
     urls = _urls()
     if args.load:
-        days = calendars.read_csv(args.load)
-        recomputed = connect.as_owner(_admin(), calendars.load, code=args.code, tz=zone, days=days, origin=Path(args.load).name)
-        print(f"{args.code} {days[0][0].year} is loaded; {recomputed:,} complaints were computed again.")
+        recomputed = connect.as_owner(_admin(), _publish, code=args.code, zone=zone, file=args.load)
+        print(f"{args.load} is loaded into {args.code} {zone}; {recomputed:,} complaints were computed again.")
     with db.reading(urls, db.viewer_of(urls, "service")) as conn:
-        print(quality.calendars(conn).to_string(index=False))
+        _print(quality.calendars(conn), "table")
+
+
+def _publish(conn, *, code: str, zone: str, file: str) -> int:
+    """Every year of the file into the calendar; how many complaints were computed again."""
+    try:
+        days = calendars.read_csv(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'it is not UTF-8'}).") from None
+    calendar_id = calendars.install(conn, code, zone)
+    return sum(calendars.load_year(conn, calendar_id, year, [d for d in days if d[0].year == year], Path(file).name)
+               for year in sorted({d[0].year for d in days}))
 
 
 def check(args) -> int:

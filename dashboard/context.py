@@ -79,7 +79,7 @@ class Frame:
 
     def midnight(self, day: date) -> datetime:
         """The first moment of a day where the office is."""
-        return datetime.combine(day, time(), self.zone)
+        return midnight(day, self.zone)
 
     def unit_name(self, unit_id: object, whole: bool = False) -> str:
         """The short name of a unit, or the whole one; an id outside the viewer's units is a dash."""
@@ -95,6 +95,12 @@ class Frame:
     def children(self) -> list[int]:
         """Units directly below ``parent``, in tree order."""
         return [unit.id for unit in self.units.values() if unit.id != self.parent and unit.parent == self.parent]
+
+    def beside(self) -> list[int]:
+        """Units that lie beside the root, in the viewer's scope: what imports brought and nobody has placed."""
+        if self.filters.unit_id is not None or self.parent is None:
+            return []
+        return [unit.id for unit in self.units.values() if unit.parent is None and unit.id != self.parent]
 
     def link(self, **params: object) -> dict[str, str]:
         """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""
@@ -145,6 +151,11 @@ def names(rows, key: str) -> dict[int, str]:
     """Names by id in the language of the run."""
     english = words.language() == "en"
     return {getattr(row, key): _first(row.name_en, row.name) if english else row.name for row in rows}
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a day where the office is."""
+    return datetime.combine(day, time(), zone)
 
 
 def _first(*texts: object) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
-from dashboard import context, data, links, periods, tables, words
+from dashboard import context, data, links, periods, permissions, session, tables, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
 from queries import acts, complaints, units
@@ -55,9 +55,10 @@ def show(place: str) -> None:
 
 def said() -> frozenset[int]:
     """Tell what came of the last act, once; the complaints it was done to."""
-    lines, done = st.session_state.pop(_SAID, ((), frozenset()))
+    lines, done = st.session_state.get(_SAID) or ((), frozenset())
     for line in lines:
         st.toast(line, icon=":material/check:", duration=10)
+    st.session_state[_SAID] = None
     return done
 
 
@@ -127,17 +128,17 @@ def _urge_form() -> None:
     today = data.read(complaints.urged_today, [row["id"] for row in rows])
     again = today[today["level"] == level]
     left = [row for row in rows if row["id"] not in set(again["complaint_id"])]
-    if not one:
+    if not one and left:
         places = list(dict.fromkeys(row["unit"] for row in left))
         st.markdown(t("act.urge_preview", n=len(left), units=len(places), messages=len(places)))
-        if places:
-            st.caption(unit_list(places, names))
-        if len(again):
-            st.markdown(t("act.urge_skip", n=len(again)))
-    elif len(again):
+        st.caption(unit_list(places, names))
+    if one and len(again):
         last = again.iloc[0]
         st.markdown(t("act.urged_today", who=literal(last["who"] or t("complaint.system")), time=words.moment(last["sent_at"], zone),
                       level=t(LEVEL_WORDS[level])))
+    elif len(again):
+        for who, some in again.groupby("who", dropna=False):
+            st.markdown(t("act.urged_by", n=len(some), who=literal(_text(who) or t("complaint.system"))))
     if telephone:
         st.text_input(t("act.telephone_spoke"), value=(one or {}).get("contact") or "", key=f"spoke_{serial}", max_chars=60)
         st.text_input(t("act.telephone_promise"), key=f"promised_{serial}", placeholder=t("act.promise_hint"), max_chars=20)
@@ -195,10 +196,9 @@ def _reassign_form() -> None:
     left = days_left(seen)
     if left is not None:
         limit = words.deadline(seen["due_at"], zone)
-        st.caption(t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit, n=left))
-        if unit and arrives_late(seen):
+        st.caption((t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit, n=left)) + t("act.both_told"))
+        if arrives_late(seen):
             st.markdown(t("act.late_arrival"))
-    st.caption(t("act.reassign_note"))
     _problem(form)
     _buttons(form, t("act.reassign_confirm"), _do_reassign)
 
@@ -240,6 +240,28 @@ def bar(rows: pd.DataFrame, picked: pd.DataFrame, f: context.Frame, place: str, 
         st.button(t("overdue.unpick"), type="tertiary", on_click=_unpick, key="unpick")
 
 
+def box(c: Mapping, row: pd.DataFrame, advice: str, act: int | str | None, place: str) -> None:
+    """On a complaint's page: what to do now, the suggested act first, and the others the viewer may carry out."""
+    role = session.viewer().role
+    with st.container(border=True, gap="small"):
+        st.markdown(advice)
+        if not permissions.may(role, "urge") or row.empty or c["state"] in ("A", "B", "X"):
+            return
+        ask = partial(urge, place, row)
+        if isinstance(act, int):
+            st.button(t(LEVEL_WORDS[act]), type="primary", icon=":material/notifications_active:", width="stretch", on_click=partial(ask, act),
+                      key="suggested")
+        with st.container(horizontal=True, gap="xsmall"):
+            st.button(t("act.urge"), icon=":material/notifications:", on_click=ask, width="stretch", key="urge")
+            st.button(t("act.letter"), icon=":material/description:", on_click=partial(ask, LETTER), width="stretch", disabled=c["state"] != "E",
+                      key="letter")
+        with st.container(horizontal=True, gap="xsmall"):
+            st.button(t("act.telephone"), icon=":material/call:", type="primary" if act == "telephone" else "secondary", width="stretch",
+                      on_click=partial(ask, via="telephone"), key="telephone")
+            if permissions.may(role, "reassign"):
+                st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, c), width="stretch", key="reassign")
+
+
 def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place: str, may_urge: bool, few: int) -> None:
     """The list on a phone: late by, marks, unit; the matter; whom to ring; a button to urge."""
     shown = st.session_state.get("overdue.cards", few)
@@ -253,7 +275,8 @@ def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place
             with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
                 times = t("overdue.urged_times", n=int(row.urges)) if row.urges else t("urge.none")
                 unsigned = "" if not row.urges or row.urge_signed is True else f" **{t('urge.unsigned')}**"
-                st.markdown(f"{_contact({'contact': row.contact, 'phone': row.contact_phone})}　:gray[:small[{times}{unsigned}]]")
+                st.markdown(f"{_contact({'contact': row.contact, 'phone': row.contact_phone})}　:gray[:small[{times}{unsigned}]]", width="content")
+                st.space("stretch")
                 if may_urge:
                     st.button(t("act.urge"), on_click=partial(urge, place, rows[rows["complaint_id"] == row.complaint_id]), key=f"urge_{row.complaint_id}")
     if len(rows) > shown:
@@ -262,7 +285,7 @@ def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place
 
 
 def _unpick() -> None:
-    st.session_state["overdue.picked"] = []
+    tables.unpick("overdue")
 
 
 # -- how an act is carried out --------------------------------------------------------------------------------------
@@ -279,7 +302,7 @@ def _commit(form: dict, permission: str, act, tell, **params) -> None:
     except (OperationalError, TimeoutError):
         st.session_state[_OPEN] = {**form, "problem": t("act.lost"), "retry": True}
     except DBAPIError as error:
-        known = {"42501": "act.not_allowed", "23514": "act.refused"}.get(getattr(error.orig, "pgcode", None))
+        known = {"42501": "act.not_allowed", "23514": "act.refused", "23503": "act.refused"}.get(getattr(error.orig, "pgcode", None))
         if known is None:
             raise
         _answer(form, problem=t(known))

@@ -107,8 +107,10 @@ def row(items: Sequence[tuple[str, Mapping[str, str]]], to: str, text: str = "")
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         if text:
             st.markdown(text, width="content")
-        for label, params in items:
-            link(f":small[{label}]", to, params)
+        if items:
+            with st.container(horizontal=True, gap="xsmall", width="content" if text else "stretch"):
+                for label, params in items:
+                    link(f":small[{label}]", to, params)
 
 
 def ledger(items: Sequence[tuple[str, int, Mapping[str, str]]], gap: int, to: str | None = None) -> None:
@@ -145,7 +147,7 @@ def unit_table(table: pd.DataFrame, name: Callable[[int], str], address: Callabl
     rows = []
     for one in table.itertuples():
         word = t(f"review.{one.word}")
-        whole = address(one.unit_id, code="compliance")
+        whole = address(one.unit_id, code="compliance" if one.compliance_den else "overdue_open")
         rate = fraction(one.compliance_num, one.compliance_den) if overdue else f"{one.compliance_num:,}/{one.compliance_den:,}"
         cells = [(f":blue[{literal(name(one.unit_id))}]" if whole else literal(name(one.unit_id)), whole)]
         cells += [] if phone else [(f"**{word}**" if one.word in ("low", "high") else f":gray[{word}]", None)]

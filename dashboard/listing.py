@@ -143,7 +143,13 @@ PHONE = ("number", "counted", "state", "matter", "limit")
 def table(rows: pd.DataFrame, asked: Asked, f: Frame, phone: bool = False) -> pd.DataFrame:
     """The rows as they are shown."""
     english = words.language() == "en"
-    day = lambda moment: "" if pd.isna(moment) else words.day(moment.astimezone(f.zone).date())
+    year = f.as_of.astimezone(f.zone).year
+
+    def day(moment):
+        """3月5日, and of another year 2015-03-05."""
+        here = None if pd.isna(moment) else moment.astimezone(f.zone).date()
+        return "" if here is None else words.day(here) if here.year == year else here.isoformat()
+
     about = rows["about_en"].fillna(rows["about"]) if english else rows["about_short"]
     unit = rows["unit_en"].fillna(rows["unit"]) if english else rows["unit_short"]
     shown = pd.DataFrame({
@@ -156,7 +162,7 @@ def table(rows: pd.DataFrame, asked: Asked, f: Frame, phone: bool = False) -> pd
         "matter": [tables.cut(text, 15) for text in rows["title"]],
         "received": [day(moment) for moment in rows["received_at"]],
         "done": [day(moment) if pd.isna(left) else "" for moment, left in zip(rows["ended_at"], rows["days_open"])],
-        "days": [used if used == used else still for used, still in zip(rows["days_used"], rows["days_open"])],
+        "days": [still if pd.isna(used) else used for used, still in zip(rows["days_used"], rows["days_open"])],
         "category": [tables.cut(f.category(one), 5) for one in rows["category_id"]],
         "channel": [tables.cut(f.channel(one), 5) for one in rows["channel_id"]],
         "units": [tables.cut(a if a == u else f"{a}→{u}", 9) for a, u in zip(about, unit)],
@@ -164,7 +170,7 @@ def table(rows: pd.DataFrame, asked: Asked, f: Frame, phone: bool = False) -> pd
     }).astype({"late": "Int64", "days": "Int64"})
     left_out = [] if asked.rated and asked.part == "den" else ["counted"]
     left_out += [] if shown["late"].notna().any() else ["late"]
-    left_out += [column for column in ("marks",) if not shown[column].map(len).any()]
+    left_out += [column for column in ("marks", "done") if not shown[column].map(len).any()]
     return shown[[c for c in (PHONE if phone else COLUMNS) if c not in left_out]]
 
 
@@ -187,5 +193,6 @@ def columns(shown: pd.DataFrame, key: str) -> dict:
             made[name] = make(t(word), px)
     for name in ("limit", "received", "done"):
         if name in made:
-            made[name] = config.TextColumn(t(COLUMNS[name][0]), width=COLUMNS[name][1], alignment="right")
+            wide = shown[name].str.contains("-", regex=False).any()
+            made[name] = config.TextColumn(t(COLUMNS[name][0]), width=86 if wide else COLUMNS[name][1], alignment="right")
     return made

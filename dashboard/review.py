@@ -79,16 +79,24 @@ def read(f: Frame) -> Week:
     moment, ended = min(f.span["end"], f.as_of), f.span["end"] <= f.as_of
     days = weeks(f.period.last)
     weekly = data.read(figures.counts, ("compliance", "received"), by="week", **f.where | f.window(Period("custom", days[0], f.period.end)))
-    peers = data.read(units.peers, as_of=moment, parent=f.parent, **f.span, zone=f.zone.key, category=f.filters.category_id,
-                      channel=f.filters.channel_id)
     balance, gap = data.read(ledger.check, **f.span, **f.place)
     by_cell = [data.read(figures.counts, ("received",), by="category_channel", **where) for where in (f.where, f.before)]
     return Week(moment, ended, count(FLOWS), count(("compliance", "received"), f.before), count(STOCKS, as_of=moment),
                 count(STOCKS, f.before, as_of=min(f.before["end"], f.as_of)), count(tuple(code for code, _, _ in TODO)),
                 weekly.reindex([str(day) for day in days], fill_value=0),
                 data.read(figures.stocks, ends(days[-12:], f.midnight, f.as_of), **f.place),
-                control(days, weekly), compared(peers), balance, gap,
-                data.read(figures.urge_effect, **f.span, unit=f.filters.unit_id), problems(*by_cell))
+                control(days, weekly), compared(_peers(f, moment)), balance, gap,
+                data.read(figures.urge_effect, **f.span, **f.place), problems(*by_cell))
+
+
+def _peers(f: Frame, moment: datetime) -> pd.DataFrame:
+    """units.peers of the stated unit, and what lies beside the tree, so that the units make up the whole."""
+    ask = dict(as_of=moment, **f.span, zone=f.zone.key, category=f.filters.category_id, channel=f.filters.channel_id)
+    table, beside = data.read(units.peers, parent=f.parent, **ask), f.beside()
+    if beside:
+        others = data.read(units.peers, parent=None, **ask)
+        table = pd.concat([table, others[others.unit_id.isin(beside)]], ignore_index=True)
+    return table
 
 
 # -- the control chart ----------------------------------------------------------------------------------------------
@@ -264,6 +272,8 @@ def headline(w: Week, period: Period) -> str:
         return t("review.due_nothing", **said)
     if not before[1]:
         return t("review.due_first", **said)
+    if min(den, before[1]) < FEW:
+        return t("review.due_few", **said)
     return t("review.due", **said, judgement=t(f"review.{w.judgement}"), change=rate_change(rate(num, den), rate(*before), prior(period)))
 
 
@@ -284,7 +294,7 @@ def card(key: str, now: object, before: object, period: Period, ended: bool, pho
                 "down": None if now == before else now < before, "tone": "late" if overdue_one and now else "",
                 "note": t("review.at_end") if overdue_one and ended else ""}
     value, last = rate(*now), rate(*before)
-    change = points(value, last) if value is not None and last is not None else None
+    change = points(value, last) if min(now[1], before[1]) >= FEW else None  # a few cases are not compared
     return {"value": words.percent(*now), "note": f"{now[0]:,}/{now[1]:,}" if now[1] else "", "down": change < 0 if change else None,
             "delta": None if change is None else t("review.delta_points", x=words.number(abs(change), 1)),
             "compared": None if phone else compared}

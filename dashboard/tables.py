@@ -136,8 +136,8 @@ def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, Column
     """The table with a check box a row: which complaints are ticked. Ticks belong to complaints, not to places, so they stay
     where they are when the list changes under them, and survive a change of filter and back."""
     kept = f"{name}.picked"
-    picked = st.session_state.setdefault(kept, [])
-    key = f"{name}_{blake2b(repr([ids, words.language()]).encode(), digest_size=6).hexdigest()}"
+    picked, turn = st.session_state.setdefault(kept, []), st.session_state.get(f"{name}.turn", 0)
+    key = f"{name}_{blake2b(repr([ids, turn, words.language()]).encode(), digest_size=6).hexdigest()}"
 
     def pick() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -149,6 +149,14 @@ def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, Column
                  selection_mode="multi-row", alt=alt,
                  selection_default={"selection": {"rows": [place[one] for one in picked if one in place], "columns": [], "cells": []}})
     return [one for one in ids if one in set(st.session_state[kept])]
+
+
+def unpick(name: str, done: frozenset[int] | None = None) -> None:
+    """Take the ticks off some complaints, or off all."""
+    kept = f"{name}.picked"
+    left = [one for one in st.session_state.get(kept, []) if done is not None and one not in done]
+    if left != st.session_state.get(kept, []):
+        st.session_state.update({kept: left, f"{name}.turn": st.session_state.get(f"{name}.turn", 0) + 1})
 
 
 def height(rows: int) -> int | str:

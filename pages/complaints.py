@@ -18,7 +18,7 @@ search = None
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     if asked.line is None:
         search = st.text_input(t("filter.search"), key="q", bind="query-params", placeholder=t("filter.search"), width=280,
-                               label_visibility="collapsed", icon=":material/search:", max_chars=60, on_change=listing.first_page)
+                               label_visibility="collapsed", icon=":material/search:", on_change=listing.first_page)
         if asked.code in listing.KINDS:
             listing.choice("code", listing.KINDS, asked.code, listing.name, t("complaints.kind"))
         if asked.rated:
@@ -29,7 +29,7 @@ if asked.line:
     total, page = listing.place(st.query_params.get("page"), len(ids), ROWS)
     rows = data.read(complaints.by_id, ids[(page - 1) * ROWS:page * ROWS]) if ids else pd.DataFrame()
 else:
-    ask = dict(part=asked.part, state=asked.state, ageing=asked.ageing, search=(search or "").strip() or None, limit=ROWS, **f.where)
+    ask = dict(part=asked.part, state=asked.state, ageing=asked.ageing, search=(search or "").strip()[:60] or None, limit=ROWS, **f.where)
     page = listing.whole(st.query_params.get("page")) or 1
     rows = data.read(complaints.listing, asked.code, offset=(page - 1) * ROWS, **ask)
     if rows.empty and page > 1:  # a page that is no more

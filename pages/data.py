@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import streamlit as st
 
-from dashboard import context, data, links, navigation, periods, review, words
+from dashboard import context, data, links, navigation, periods, review, tables, words
 from dashboard.words import t
 from queries import ledger, quality
 
@@ -14,6 +14,7 @@ LEDGER_WEEKS = 8
 
 navigation.require()
 f = context.frame("last_week", show=())
+phone = tables.is_phone()
 when = lambda moment: t("unit.none") if pd.isna(moment) else words.moment(moment, f.zone)
 sources, calendars = data.read(quality.sources), data.read(quality.calendars)
 links.heading(t("data.title"), t("data.note", moment=words.moment(f.as_of, f.zone)))
@@ -32,7 +33,7 @@ with left:
     links.section(t("data.freshness"))
     if len(sources):
         shown = sources.assign(state=[t("data.state_stale" if one in set(stale.source_id) else "data.state_fresh") for one in sources.source_id])
-        links.ranked_table(shown[["name", "seen_at", "newest", "complaints", "state"]], {"seen_at": when, "newest": when, "complaints": words.number},
+        links.ranked_table(shown[["name", "seen_at", *(() if phone else ("newest",)), "complaints", "state"]], {"seen_at": when, "newest": when, "complaints": words.number},
                            names={"name": t("data.col_source"), "seen_at": t("data.col_last"), "newest": t("data.col_newest"),
                                   "complaints": t("data.col_rows"), "state": t("data.col_state")})
 with right:
@@ -63,6 +64,7 @@ else:
     keys = {"finished_at": "col_finished", "source": "col_source", "file": "col_file", "rows": "col_read", "added": "col_added", "changed": "col_corrected",
             "unchanged": "col_unchanged", "quarantined": "col_held", "marked": "col_marked", "conflicts": "col_conflicts"}
     whole = dict.fromkeys(("rows", "added", "changed", "unchanged", "quarantined", "marked", "conflicts"), words.number)
+    keys = {column: keys[column] for column in ("finished_at", "source", "added", "quarantined")} if phone else keys
     links.ranked_table(imports[list(keys)], {"finished_at": when, **whole}, names={column: t(f"data.{key}") for column, key in keys.items()})
     if conflicts := int(imports["conflicts"].sum()):
         st.markdown(t("data.conflicts_line", n=conflicts))
@@ -72,11 +74,11 @@ held = data.read(quality.quarantine)
 if held.empty:
     st.markdown(t("data.quarantine_none"))
 else:
-    held["reason"] = [words.name("quarantine", code) for code in held["reason"]]
+    held = held.assign(reason=[words.name("quarantine", code) for code in held["reason"]], complaint_no=held["complaint_no"].fillna(""))
     reasons = held["reason"].value_counts()
-    st.markdown(t("data.quarantine_line", n=len(held), reason=reasons.index[0], count=t("unit.rows", n=int(reasons.iloc[0]))))
+    st.markdown(t("data.quarantine_line", n=len(held), reason=reasons.index[0], count=int(reasons.iloc[0])))
     st.markdown("　".join(f"{reason} **{n:,}**" for reason, n in reasons.items()))
-    st.dataframe(held.drop(columns="batch_id"), hide_index=True, height=340, alt=t("data.quarantine"), key="held", column_config={
+    st.dataframe(held.drop(columns="batch_id"), hide_index=True, height="content" if len(held) < 10 else 340, alt=t("data.quarantine"), key="held", column_config={
         "source": t("data.col_source"), "file": t("data.col_file"), "line": t("data.col_line"), "complaint_no": t("overdue.col_number"),
         "field": t("data.col_column"), "value": t("data.col_value"), "reason": t("data.col_reason")})
     st.download_button(t("data.download"), lambda: held.to_csv(index=False).encode("utf-8-sig"), "quarantine.csv", "text/csv",

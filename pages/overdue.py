@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import charts, context, data, forms, links, listing, navigation, permissions, session, tables, words
+from dashboard import charts, context, data, forms, links, listing, navigation, permissions, session, tables, trail, words
 from dashboard.words import literal, t
 from queries import complaints, figures
 
@@ -13,18 +13,16 @@ NOTHING = {LIST: "empty.overdue", "due_soon_list": "empty.soon", "promise_passed
 AGES = ("under_one", "d1_3", "d4_5", "d6_10", "d11_30", "over_30")
 
 
-def go(name: str, value: object) -> None:
-    """Write one thing into the address, or take it out; a question about now."""
-    st.query_params.pop("at", None)
-    st.query_params.pop(name, None)
-    if value is not None:
-        st.query_params[name] = str(value)
+def choose_age() -> None:
+    """A click on a bar shows its complaints alone."""
+    points = st.session_state[f"ageing_{age}"]["selection"]["points"]
+    if points:
+        trail.go("ageing", points[0]["point_index"])
+        trail.go("code", None)
 
 
 navigation.require()
-done = forms.said()
-if done:
-    st.session_state["overdue.picked"] = [one for one in st.session_state.get("overdue.picked", []) if one not in done]
+tables.unpick(PLACE, forms.said())
 f = context.frame("week", show=("unit", "category", "channel"))
 phone, may = tables.is_phone(), {act: permissions.may(session.viewer().role, act) for act in ("urge", "reassign")}
 code = st.query_params.get("code") if st.query_params.get("code") in TABS else LIST
@@ -39,23 +37,10 @@ links.heading(t("overdue.title"), t("overdue.note", moment=words.moment(f.as_of,
 key = ("finding" if long else "finding_no_long") if late else "finding_none" if n["due_soon_list_den"] else "finding_clear"
 links.sentence(t(f"overdue.{key}", unit=literal(unit), n=late, k=long, unsigned=n["urge_unsigned_den"],
                  promised=n["promise_passed_den"], soon=n["due_soon_list_den"]))
+links.row([(t(f"overdue.open_{key}", n=n[f"{one}_den"]), f.link(code=one)) for key, one in (("long", "overdue_list_5"), ("unsigned", "urge_unsigned"))
+           if n[f"{one}_den"]], "complaints")
 below = data.read(figures.counts, (code,), by="child", parent=f.parent, **f.where)[f"{code}_den"]
-below = below[below > 0].sort_values(ascending=False)
-with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
-    way, here = [], f.parent
-    while here is not None:
-        way, here = [here, *way], f.units[here].parent
-    for place, one in enumerate(way[:-1]):
-        st.button(literal(f.unit_name(one)), type="tertiary", on_click=go, args=("unit", one if place or f.units[one].parent else None), key=f"up_{one}")
-        st.markdown(":gray[›]", width="content")
-    st.markdown(f"**{literal(unit)}**", width="content")
-    if len(children := {int(one): int(k) for one, k in below.items() if one != f.parent}):
-        st.markdown(":gray[›]", width="content")
-        st.pills(t("overdue.units_alt"), list(children), key=f"down_{f.parent}", label_visibility="collapsed", wrap=False,
-                 format_func=lambda one: f"{literal(f.unit_name(one))} **{children[one]}**",
-                 on_change=lambda: go("unit", st.session_state[f"down_{f.parent}"]))
-    if f.parent in below.index and children:
-        st.markdown(f":gray[{t('review.own', unit=literal(unit))} {below[f.parent]}]", width="content")
+trail.down(f, {int(one): int(k) for one, k in below.sort_values(ascending=False).items() if k})
 
 # -- how late, and which list
 ages = data.read(figures.counts, (LIST,), by="ageing", **f.where)[f"{LIST}_den"]
@@ -65,14 +50,18 @@ with left:
     short = [t("ageing.under_one_short" if phone and one == "under_one" else f"ageing.{one}") for one in AGES]
     chart = charts.ageing(short, counts, {"counts": [words.cases(k) if k else "0" for k in counts], "empty": t("empty.overdue"),
                                           "step": t("ageing.step_short" if phone else "ageing.step")})
-    st.plotly_chart(chart, config=charts.CONFIG, key="ageing", alt=t("ageing.alt", n=late, k=long))
+    chart["data"] = [{**one, "hoverinfo": "none", "unselected": {"marker": {"opacity": 1}}} for one in chart["data"]]  # a bar can be clicked
+    st.plotly_chart(chart, config=charts.CONFIG, key=f"ageing_{age}", alt=t("ageing.alt", n=late, k=long), on_select=choose_age, selection_mode="points")
 with right:
     st.segmented_control(t("overdue.title"), list(TABS), default=code, required=True, label_visibility="collapsed", key=f"tab_{code}",
-                         format_func=lambda one: t(TABS[one], n=n[f"{one}_den"]), on_change=lambda: go("code", st.session_state[f"tab_{code}"]))
+                         format_func=lambda one: t(TABS[one], n=n[f"{one}_den"]), on_change=lambda: trail.go("code", st.session_state[f"tab_{code}"]))
     search = st.text_input(t("overdue.search"), key="q", bind="query-params", placeholder=t("overdue.search"), label_visibility="collapsed",
                            icon=":material/search:", max_chars=60)
     rows = data.read(complaints.listing, code, ageing=age, search=search.strip() or None, **f.where)
     total = int(rows["total"].iloc[0]) if len(rows) else 0
+    if age is not None:
+        st.button(t("overdue.only_age", days=t(f"ageing.{AGES[age]}")), icon=":material/close:", icon_position="right", type="tertiary",
+                  on_click=trail.go, args=("ageing", None), key="all_ages")
     hint = t("overdue.phone_hint", n=min(PHONE_ROWS, total)) if phone else t("overdue.pick_hint" if may["urge"] else "overdue.open_hint")
     st.caption(hint if total == len(rows) else t("overdue.first_only", n=len(rows), total=total))
 if rows.empty:

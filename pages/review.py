@@ -85,9 +85,9 @@ links.section(t("review.problems"))
 note = t("review.problems_note_all" if session.viewer().sees_restricted else "review.problems_note")
 st.markdown(f"{review.problems_sentence(w.problems, f.category, f.channel, f.period)} :gray[{note}]")
 if w.problems.total:
+    links.picker(w.problems.grid, f.category, f.channel, LIST, lambda row, col: f.link(code="received", category=row, channel=col), "cells")
     with st.grid(1, min_column_width=620, wrap=False):
         links.chart(review.heat_figure(w.problems, f.category, f.channel, phone), key="problems")
-    links.picker(w.problems.grid, f.category, f.channel, LIST, lambda row, col: f.link(code="received", category=row, channel=col), "cells")
 with st.expander(t("review.statistics"), icon=":material/query_stats:", key="notes", on_change="rerun", bind="query-params") as notes:
     if notes.open:
         left, right = st.columns(2, gap="medium")

@@ -109,7 +109,8 @@ _NOW = text("""select c.complaint_no, c.version, c.unit_id, c.handler, c.person,
                  from complaint c join clock_span s on s.complaint_id = c.complaint_id and s.clock in ('r', 'o') and s.valid_to = 'infinity'
                 where c.complaint_id = :id order by s.clock limit 1""")
 _REASSIGN = text("""update complaint set unit_id = :unit, handler = :handler where complaint_id = :id and version = :version returning version""")
-_FASTER = text("select who_is(user_id) as who, recorded_at, code from event where complaint_id = :id order by event_id desc limit 1")
+_FASTER = text("""select who_is(user_id) as who, recorded_at, code from event               -- an urge changes nothing of the complaint itself
+                    where complaint_id = :id and code not in ('urged', 'urge_acknowledged') order by event_id desc limit 1""")
 _CONTEXT = text("select set_config('app.act', 'reassigned', true), set_config('app.reason', :reason, true)")
 
 

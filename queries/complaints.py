@@ -74,12 +74,16 @@ def _statement(code: str, part: str) -> TextClause:
     {_ROW}""")
 
 
+# The stretch in force, or for a unit that had it before the last one it may see, as it was when it left.
+_LAST_SEEN = """(select distinct on (x.complaint_id) x.complaint_id, least(:as_of, x.valid_to - interval '1 microsecond') as t
+                    from clock_span as x where {which} and x.clock = 'r' and x.valid_from <= :as_of
+                   order by x.complaint_id, x.valid_from desc) as seen
+          join lateral state(seen.t) as s on s.complaint_id = seen.complaint_id and s.clock = 'r'"""
 _BY_ID = text(f"""with picked as (
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
                s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, true as counted,
                cast(:total as bigint) as total, array_position(cast(:ids as bigint[]), s.complaint_id) as place
-          from state(:as_of) as s
-         where s.complaint_id = any (cast(:ids as bigint[])) and s.clock = 'r')
+          from {_LAST_SEEN.format(which="x.complaint_id = any (cast(:ids as bigint[]))")})
     {_ROW}""")
 
 
@@ -103,7 +107,7 @@ def by_id(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
     return frame.set_index("complaint_id", drop=False).loc[[i for i in ids[:LIMIT] if i in set(frame.complaint_id)]].reset_index(drop=True) if len(frame) else frame
 
 
-_WHOLE = text("""
+_WHOLE = text(f"""
     select c.complaint_id, c.complaint_no, c.version, mask_text(c.title) as title, c.category_id, c.first_category_id, c.subcategory, c.channel_id, c.channel_kind,
            c.received_at, c.registered_at, c.dispatched_at, c.customer_replied_at, c.office_replied_at, c.closed_at, c.filed_at, c.exclusion, c.handler, c.person,
            c.amount, c.amount_demanded, c.major, c.major_reasons, c.anonymous, c.malicious, c.media_level, c.repeat_of, c.responsibility, c.outcome, c.marks,
@@ -115,7 +119,7 @@ _WHOLE = text("""
            a.name_en as about_en, u.name_en as unit_en, g.name_en as charged_en, q.name_en as source_unit_en, b.name_en as accepting_en, src.name as source
       from complaint c
       join category k on k.category_id = c.category_id
-      join state(:as_of) s on s.complaint_id = c.complaint_id and s.clock = 'r'
+      join lateral {_LAST_SEEN.format(which="x.complaint_id = c.complaint_id")} on true
       join source src on src.source_id = c.source_id
       join unit a on a.unit_id = c.about_unit_id
       join unit u on u.unit_id = s.unit_id

@@ -181,23 +181,30 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
     return table.rename_axis("group").sort_index()
 
 
-def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None) -> float | None:
+def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
+                channel: int | None = None, source: int | None = None) -> float | None:
     """Median working days from an urge of the period to the first movement after it; None where nothing has moved."""
-    return conn.execute(_URGE_EFFECT, dict(as_of=as_of, start=start, end=end) | within(conn, unit)).scalar()
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source) | within(conn, unit)
+    return conn.execute(_URGE_EFFECT, params).scalar()
 
 
+# The urges first, then their events: left to itself the planner asks row security of every event for every urge.
 _URGE_EFFECT = text(f"""
+    with urged as materialized (
+        select complaint_id, sent_at, level from urge where sent_at >= :start and sent_at < :end and sent_at <= :as_of
+    ), moved as materialized (
+        select g.complaint_id, g.sent_at, g.level, min(e.at) as moved_at
+          from urged g
+          join event e on e.complaint_id = g.complaint_id and e.at > g.sent_at and e.at <= :as_of
+         where e.code not in ('urged', 'urge_acknowledged', 'corrected')
+         group by 1, 2, 3)
     select percentile_cont(0.5) within group (order by b.ordinal - a.ordinal)
-      from urge g
-      join clock_span s on s.complaint_id = g.complaint_id and s.clock = 'r' and s.valid_from <= :as_of and :as_of < s.valid_to
-      join lateral (select min(e.at) as moved from event e
-                     where e.complaint_id = g.complaint_id and e.at > g.sent_at and e.at <= :as_of
-                       and e.code not in ('urged', 'urge_acknowledged', 'corrected')) m on m.moved is not null
+      from moved m
+      join clock_span s on s.complaint_id = m.complaint_id and s.clock = 'r' and s.valid_from <= :as_of and :as_of < s.valid_to
       join calendar k on k.calendar_id = s.calendar_id
-      join workday a on a.calendar_id = k.calendar_id and a.day = (g.sent_at at time zone k.tz)::date
-      join workday b on b.calendar_id = k.calendar_id and b.day = (m.moved at time zone k.tz)::date
-     where g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of
-       and {SCOPE.format(label='s.label')}""")
+      join workday a on a.calendar_id = k.calendar_id and a.day = (m.sent_at at time zone k.tz)::date
+      join workday b on b.calendar_id = k.calendar_id and b.day = (m.moved_at at time zone k.tz)::date
+     where {SCOPE.format(label='s.label')} and {FILTERS}""")
 
 
 def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,

@@ -40,14 +40,15 @@ def marks(conn: Connection) -> pd.DataFrame:
 
 
 def calendars(conn: Connection) -> pd.DataFrame:
-    """Years near today that are not published, and how many complaints have a provisional limit: code, tz, year, status, origin, provisional."""
+    """The years around today: code, tz, year, status (published, estimated), origin, provisional (complaints with such a limit)."""
     return pd.read_sql(text("""
+        with today as (select extract(year from coalesce((select max(as_of) from tick), clock_timestamp()))::int as year)
         select c.code, c.tz, y.year, y.status, y.origin,
                (select count(distinct s.complaint_id) from clock_span s
                  where s.calendar_id = c.calendar_id and s.provisional and extract(year from s.due_at at time zone c.tz) = y.year) as provisional
-          from calendar c join calendar_year y using (calendar_id)
-         where exists (select from complaint x where x.calendar_id = c.calendar_id)
-           and y.year between extract(year from (select max(as_of) from tick))::int - 1 and extract(year from (select max(as_of) from tick))::int + 1
+          from today t
+          join calendar_year y on y.year between t.year - 1 and t.year + 1
+          join calendar c using (calendar_id)
          order by 1, 2, 3"""), conn)
 
 
