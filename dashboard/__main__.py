@@ -22,20 +22,22 @@ from queries.viewer import Viewer                                         # noqa
 BASES = ("received", "due", "closed")
 THIS = {f"this_{kind}": kind for kind in ("week", "half_month", "month", "quarter", "year")}       # as people say it
 PERIODS = tuple(code for code in periods.CODES if code != "custom")
-# The keys of a group in `figures`, in the order in which the contract (product.md §9) names them; the other rates follow.
+# The keys of a group in `figures`, in the order of the contract (product.md §9); the other rates follow.
 FIRST = ("group", "received", "on_time", "late", "open_not_due", "due_soon", "overdue", "excluded", "no_limit",
-         "compliance", "compliance_num", "compliance_den", "source_on_time", "days_median", "days_p90", "satisfaction", "answered")
+         "compliance", "compliance_num", "compliance_den", "source_on_time", "days_median", "days_p90", "satisfaction",
+         "answered")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0, or 1 with a sentence on standard error."""
     args = _parser().parse_args(argv)
-    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")          # libpq's own: a server that is away is said soon, whoever connects
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")      # libpq's own: whoever connects, an absent server is said soon
     try:
         return args.run(args) or 0
     except db.NotAllowed as error:
         print(f"There is no active account {error}.", file=sys.stderr)
-    except (SettingsError, intake.MappingError, intake.ReadError, calendars.CalendarError, clocks.ClockError, UserError) as error:
+    except (SettingsError, intake.MappingError, intake.ReadError, calendars.CalendarError, clocks.ClockError,
+            UserError) as error:
         print(error, file=sys.stderr)
     except (DBAPIError, psycopg2.Error) as error:
         print(_database_says(error), file=sys.stderr)
@@ -62,7 +64,8 @@ class UserError(Exception):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dashboard", description="A supervision desk over a shared complaint database.")
+    parser = argparse.ArgumentParser(prog="python -m dashboard",
+                                     description="A supervision desk over a shared complaint database.")
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
 
     p = add("run", help="start everything and open the app (make run)")
@@ -89,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     p = add("figures", help="the indicators by group, from the queries that the pages use")
     _period(p)
     p.add_argument("--by", choices=("unit", "parent_unit", "category", "channel", "month"), default=None)
-    p.add_argument("--basis", choices=BASES, default="received", help="cohort of the seven counts; every rate keeps its own")
+    p.add_argument("--basis", choices=BASES, default="received",
+                   help="cohort of the seven counts (default: received); every rate keeps its own")
     p.add_argument("--format", choices=("csv", "json", "table"), default="table")
     p.set_defaults(run=figures_)
     p = add("complaints", help="the complaints behind a figure of the catalogue")
@@ -102,12 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--pack", default="bank")
     p.add_argument("--category", required=True)
     p.add_argument("--channel", default=None)
-    p.add_argument("--clock", default="r", help="r reply (default), d dispatch, w verify a withdrawal, o redo, u sign for an urge")
-    p.add_argument("--received", required=True, help="2025-09-26T10:00, in the office's time zone unless it says another")
+    p.add_argument("--clock", default="r",
+                   help="r reply (default), d dispatch, w verify a withdrawal, o redo, u sign for an urge")
+    p.add_argument("--received", required=True,
+                   help="2025-09-26T10:00, in the office's time zone unless it says another")
     p.add_argument("--format", choices=("json", "table"), default="table")
     p.set_defaults(run=due)
 
-    p = add("calendar", help="years of the calendars; --load FILE.csv publishes a year and recomputes provisional limits")
+    p = add("calendar", help="years of the calendars; --load publishes a year and recomputes provisional limits")
     p.add_argument("--load", metavar="FILE", help="CSV date,is_workday,kind,name: one whole year")
     p.add_argument("--code", default="CN")
     p.add_argument("--zone", default=None)
@@ -120,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _period(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--as-of", metavar="T", help="moment T; naive = in the zone of --source, else the office's; default: now")
+    p.add_argument("--as-of", metavar="T",
+                   help="moment T; naive = in the zone of --source, else the office's; default: now")
     p.add_argument("--period", metavar="P", help=f"{', '.join(PERIODS)}; also {', '.join(THIS)}")
     p.add_argument("--from", dest="start", metavar="DAY", help="first day, such as 2026-03-02")
     p.add_argument("--to", dest="end", metavar="DAY", help="last day, included")
@@ -176,7 +183,8 @@ def _load_demo(n: int, seed: int) -> None:
     from queries import demo as bank
     started = datetime.now()
     bar = _Bar("Demo bank")
-    counts = connect.as_owner(_admin(), bank.load, seed=seed, complaints=n, progress=lambda done, total, what: bar(what, done, total))
+    counts = connect.as_owner(_admin(), bank.load, seed=seed, complaints=n,
+                              progress=lambda done, total, what: bar(what, done, total))
     bar.end(f"{counts['complaint']:,} complaints in {(datetime.now() - started).total_seconds():.0f} s")
 
 
@@ -196,7 +204,8 @@ class _Bar:
             self.last = step
 
     def end(self, line: str) -> None:
-        print(f"\r{self.title}: {line:<60}" if sys.stderr.isatty() else f"{self.title}: {line}", file=sys.stderr, flush=True)
+        line = f"{self.title}: {line}"
+        print(f"\r{line:<70}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
 
 
 def import_(args) -> int:
@@ -215,9 +224,9 @@ def import_(args) -> int:
                 conn.get_transaction().rollback()
     bar.end(f"{report.rows:,} rows" + (", a dry run: nothing is changed" if args.dry_run else ""))
     would = "would be " if args.dry_run else ""
-    print(f"{report.file}: {report.rows:,} rows; {would}added {report.added:,}, changed {report.changed:,}, unchanged {report.unchanged:,}, "
-          f"repeated {report.repeated:,}, quarantined {report.quarantined:,}, marked {report.marked:,}, conflicts {report.conflicts:,}; "
-          f"new units {report.new_units:,}, new categories {report.new_categories:,}")
+    counts = ("added", "changed", "unchanged", "repeated", "quarantined", "marked", "conflicts")
+    print(f"{report.file}: {report.rows:,} rows; {would}" + ", ".join(f"{c} {getattr(report, c):,}" for c in counts)
+          + f"; new units {report.new_units:,}, new categories {report.new_categories:,}")
     if report.unused_columns:
         print("Columns that the mapping does not use: " + ", ".join(report.unused_columns))
     if report.quarantined and not args.dry_run:
@@ -245,13 +254,15 @@ def _window(conn, args) -> dict:
     zone = settings().zone if source is None else source.tz
     tz = ZoneInfo(zone)
     as_of = _moment(args.as_of, tz) if args.as_of else db.clock(conn)
-    window = {"as_of": as_of, "zone": zone, "source": None if source is None else int(source.source_id), **figures.NO_PERIOD}
+    window = {"as_of": as_of, "zone": zone, "source": None if source is None else int(source.source_id),
+              **figures.NO_PERIOD}
     if args.period and (args.start or args.end):
         raise UserError("Give --period, or --from and --to, not both.")
     if args.period:
         period = periods.parse(THIS.get(args.period, args.period), None, None, as_of.astimezone(tz).date())
         if not period:
-            raise UserError(f"There is no period {args.period!r}; there are: {', '.join((*PERIODS, *THIS))}; or give --from and --to.")
+            raise UserError(f"There is no period {args.period!r}; there are: {', '.join((*PERIODS, *THIS))}; "
+                            "or give --from and --to.")
         first, after = period.start, period.end
     else:
         first = _day(args.start) if args.start else None
@@ -291,18 +302,27 @@ def figures_(args) -> None:
     as_of = window["as_of"].astimezone(ZoneInfo(window["zone"])).isoformat()
     if args.format == "json":
         head = {"as_of": as_of, "zone": window["zone"], "basis": args.basis}
-        print(json.dumps(head | {"groups": _records(table)}, ensure_ascii=False, indent=1, allow_nan=False))
+        print(_json(head | {"groups": _records(table)}))
     elif args.format == "csv":
         table.to_csv(sys.stdout, index=False)
     else:
         print(f"as of {as_of} ({window['zone']}), basis {args.basis}")
-        print(table[[*FIRST]].astype(object).map(lambda v: "–" if pd.isna(v) else round(v, 2) if isinstance(v, float) else v).to_string(index=False))
+        shown = table[[*FIRST]].astype(object).map(
+            lambda v: "–" if pd.isna(v) else round(v, 2) if isinstance(v, float) else v)
+        print(shown.to_string(index=False))
 
 
 def _records(table: pd.DataFrame) -> list[dict]:
     """The rows for JSON: what is not known is null, numbers are plain."""
-    return [{k: None if pd.api.types.is_scalar(v) and pd.isna(v) else v.item() if hasattr(v, "item") else v for k, v in row.items()}
-            for row in table.astype(object).to_dict("records")]
+    def plain(value: object) -> object:
+        if pd.api.types.is_scalar(value) and pd.isna(value):
+            return None
+        return value.item() if hasattr(value, "item") else value
+    return [{k: plain(v) for k, v in row.items()} for row in table.astype(object).to_dict("records")]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, default=lambda v: v.isoformat(), allow_nan=False)
 
 
 def complaints_(args) -> None:
@@ -315,7 +335,8 @@ def complaints_(args) -> None:
         table = complaints.listing(conn, args.code, part=args.part, limit=None, **window)
     for column in ("received_at", "due_at", "ended_at"):
         table[column] = pd.to_datetime(table[column], utc=True).dt.tz_convert(window["zone"])
-    columns = ["complaint_no", "state", "counted", "received_at", "due_at", "ended_at", "days_used", "days_late", "unit", "charged", "about", "title"]
+    columns = ["complaint_no", "state", "counted", "received_at", "due_at", "ended_at", "days_used", "days_late",
+               "unit", "charged", "about", "title"]
     _print(table[columns], args.format)
 
 
@@ -323,7 +344,7 @@ def _print(table: pd.DataFrame, format: str) -> None:
     if format == "csv":
         table.to_csv(sys.stdout, index=False, quoting=csv.QUOTE_MINIMAL)
     elif format == "json":
-        print(json.dumps(_records(table), ensure_ascii=False, indent=1, default=lambda v: v.isoformat(), allow_nan=False))
+        print(_json(_records(table)))
     else:
         print(table.to_string(index=False) if len(table) else "none")
 
@@ -341,10 +362,10 @@ def due(args) -> None:
     urls = _urls()
     zone = settings().zone
     with db.reading(urls, db.viewer_of(urls, "service")) as conn:
-        answer = clocks.due(conn, pack=args.pack, category=args.category, channel=args.channel, received=_moment(args.received, ZoneInfo(zone)), zone=zone,
-                            clock=args.clock)
+        answer = clocks.due(conn, pack=args.pack, category=args.category, channel=args.channel,
+                            received=_moment(args.received, ZoneInfo(zone)), zone=zone, clock=args.clock)
     if args.format == "json":
-        print(json.dumps(answer | {"trace": _records(answer["trace"])}, ensure_ascii=False, indent=1, default=lambda v: v.isoformat(), allow_nan=False))
+        print(_json(answer | {"trace": _records(answer["trace"])}))
     else:
         print(format_due(answer, settings().language or "zh"))
 
@@ -375,7 +396,8 @@ def check(args) -> int:
     with db.reading(urls, db.viewer_of(urls, "service"), timeout_ms=0) as conn:
         if args.what == "spans":
             wrong = quality.check_spans(conn)
-            print("Every span equals what the raw rows say." if not wrong else f"{len(wrong):,} complaints differ: {wrong[:20]}")
+            print(f"{len(wrong):,} complaints differ: {wrong[:20]}" if wrong else
+                  "Every span equals what the raw rows say.")
             return 1 if wrong else 0
         from queries import ledger
         now = db.clock(conn)

@@ -18,6 +18,7 @@ COLOURS = {"B": "red", "D": "orange", "E": "red"}
 CLOCKS = {"r": "reply", "d": "dispatch", "s": "source", "o": "redo", "w": "withdrawal", "k": "call_back"}
 ELEMENTS = ("facts", "person_treated", "lessons", "satisfaction", "handled", "handler", "telephone")
 WIDEST = 46  # days that a strip has room for
+CLOSE = 0.2  # share of the strip within which two of its words have no room side by side
 FOLDED = ("urge_acknowledged",)  # events that stand in another row's result
 
 
@@ -169,15 +170,19 @@ def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: 
     if at["target"] in place and at["target"] != at["limit"]:
         row = days.loc[at["target"]]
         made.append((place[at["target"]], t("complaint.trace_target", n=row["day"].day, nth=whole(row["count"])), ""))
-    if at["limit"] in place:
-        row = days.loc[at["limit"]]
-        text = t("complaint.trace_limit", day=row["day"], nth=int(row["count"])) if not pd.isna(row["count"]) else t("complaint.trace_limit_day", day=row["day"])
-        made.append((place[at["limit"]], text, "strong"))
+    limit = (place[at["limit"]], _limit_mark(days.loc[at["limit"]]), "strong") if at["limit"] in place else None
+    last = None
     if running and at["today"] in place:
-        made.append((place[at["today"]], t("complaint.trace_today_late", n=late) if late else t("complaint.trace_today"), "late" if late else "strong"))
+        last = (place[at["today"]], t("complaint.trace_today_late", n=late) if late else t("complaint.trace_today"), "late" if late else "strong")
     elif not running and at.get("done") in place:
-        made.append((place[at["done"]], t("complaint.trace_done"), "strong"))
-    return made
+        last = (place[at["done"]], t("complaint.trace_done"), "strong")
+    if limit and last and abs(last[0] - limit[0]) / len(cells) < CLOSE:  # they would run into each other
+        return [*made, (last[0], t("complaint.trace_both", first=limit[1], second=last[1]), last[2])]
+    return [*made, *filter(None, (limit, last))]
+
+
+def _limit_mark(row: Mapping) -> str:
+    return t("complaint.trace_limit_day", day=row["day"]) if pd.isna(row["count"]) else t("complaint.trace_limit", day=row["day"], nth=int(row["count"]))
 
 
 def _holidays(days: pd.DataFrame) -> list[tuple[str, list[int]]]:

@@ -139,20 +139,20 @@ def _urge_form() -> None:
     elif len(again):
         for who, some in again.groupby("who", dropna=False):
             st.markdown(t("act.urged_by", n=len(some), who=literal(_text(who) or t("complaint.system"))))
-    if telephone:
-        st.text_input(t("act.telephone_spoke"), value=(one or {}).get("contact") or "", key=f"spoke_{serial}", max_chars=60)
-        st.text_input(t("act.telephone_promise"), key=f"promised_{serial}", placeholder=t("act.promise_hint"), max_chars=20)
-    st.text_area(t("act.telephone_words") if telephone else t("act.urge_words"), key=f"note_{serial}", max_chars=500, height=88,
-                 placeholder=t("act.telephone_hint") if telephone else t("act.urge_words_hint"))
-    _problem(form)
-    label = t("act.save") if telephone else t("act.urge_confirm") if one else t("act.urge_n", n=len(left))
-    _buttons(form, label, _do_urge, disabled=not left)
+    with _typed(form):
+        if telephone:
+            st.text_input(t("act.telephone_spoke"), value=_text((one or {}).get("contact")), key=f"spoke_{serial}", max_chars=60)
+            st.text_input(t("act.telephone_promise"), key=f"promised_{serial}", placeholder=t("act.promise_hint"), max_chars=20)
+        st.text_area(t("act.telephone_words") if telephone else t("act.urge_words"), key=f"note_{serial}", max_chars=500, height=88,
+                     placeholder=t("act.telephone_hint") if telephone else t("act.urge_words_hint"))
+        label = t("act.save") if telephone else t("act.urge_confirm") if one else t("act.urge_n", n=len(left))
+        _buttons(form, label, partial(_do_urge, form, level), disabled=not left)
 
 
-def _do_urge(form: dict) -> None:
+def _do_urge(form: dict, level: int) -> None:
     """The click: every value into a local, then one write."""
     state, serial, zone = st.session_state, form["serial"], ZoneInfo(settings().zone)
-    level, note = state[f"level_{serial}"], (state.get(f"note_{serial}") or "").strip()
+    note = (state.get(f"note_{serial}") or "").strip()
     telephone, today = form["via"] == "telephone", data.as_of().astimezone(zone).date()
     spoke_to = (state.get(f"spoke_{serial}") or "").strip() if telephone else None
     typed = (state.get(f"promised_{serial}") or "").strip() if telephone else ""
@@ -186,21 +186,20 @@ def _reassign_form() -> None:
     offered = [int(u.unit_id) for u in tree.itertuples() if u.active and u.kind != "unmapped"]
     st.markdown(t("act.reassign_from", unit=literal(names[here].name) if here in names else t("unit.none"),
                   handler=literal(_text(seen["handler"]) or t("unit.none"))))
-    unit = st.selectbox(t("act.reassign_unit"), offered, index=None, format_func=lambda one: _path(one, names), key=f"unit_{serial}",
-                        placeholder=t("act.find_unit"))
-    handler = st.text_input(t("act.reassign_handler"), key=f"handler_{serial}", max_chars=60, placeholder=t("act.handler_hint"))
-    st.text_area(t("act.reassign_reason"), key=f"reason_{serial}", max_chars=500, height=88)
-    person = _text(seen["person"])
-    if person and (handler or "").strip() == person.strip():
-        st.markdown(f":material/block: **{t('act.reassign_person', person=literal(person))}**")
-    left = days_left(seen)
-    if left is not None:
-        limit = words.deadline(seen["due_at"], zone)
-        st.caption((t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit, n=left)) + t("act.both_told"))
-        if arrives_late(seen):
-            st.markdown(t("act.late_arrival"))
-    _problem(form)
-    _buttons(form, t("act.reassign_confirm"), _do_reassign)
+    if _text(seen["person"]):
+        st.markdown(f":material/block: {t('act.reassign_person', person=literal(seen['person']))}")
+    with _typed(form):
+        st.selectbox(t("act.reassign_unit"), offered, index=None, format_func=lambda one: _path(one, names), key=f"unit_{serial}",
+                     placeholder=t("act.find_unit"))
+        st.text_input(t("act.reassign_handler"), key=f"handler_{serial}", max_chars=60, placeholder=t("act.handler_hint"))
+        st.text_area(t("act.reassign_reason"), key=f"reason_{serial}", max_chars=500, height=88)
+        left = days_left(seen)
+        if left is not None:
+            limit = words.deadline(seen["due_at"], zone)
+            st.caption((t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit, n=left)) + t("act.both_told"))
+            if arrives_late(seen):
+                st.markdown(t("act.late_arrival"))
+        _buttons(form, t("act.reassign_confirm"), partial(_do_reassign, form))
 
 
 def _do_reassign(form: dict) -> None:
@@ -338,18 +337,20 @@ def _reload() -> None:
     st.query_params.pop("at", None)
 
 
-def _problem(form: dict) -> None:
-    if form["problem"]:
-        st.markdown(f":material/info: **{form['problem']}**")
+def _typed(form: dict):
+    """What is typed travels with the click on the button; no hints about keys, which the browser writes in English."""
+    return st.form(f"form_{form['serial']}", border=False, enter_to_submit=False)
 
 
 def _buttons(form: dict, label: str, act, disabled: bool = False) -> None:
+    if form["problem"]:
+        st.markdown(f":material/info: **{form['problem']}**")
     with st.container(horizontal=True, horizontal_alignment="right", gap="xsmall"):
         if form["stale"]:
-            st.button(t("act.refresh"), on_click=_reload, key=f"reload_{form['serial']}")
-        st.button(t("act.cancel"), on_click=_close, type="tertiary", key=f"cancel_{form['serial']}")
-        st.button(t("error.retry") if form["retry"] else label, type="primary", on_click=partial(act, form), disabled=disabled,
-                  key=f"confirm_{form['serial']}")
+            st.form_submit_button(t("act.refresh"), on_click=_reload, key=f"reload_{form['serial']}")
+        st.form_submit_button(t("act.cancel"), on_click=_close, type="tertiary", key=f"cancel_{form['serial']}")
+        st.form_submit_button(t("error.retry") if form["retry"] else label, type="primary", on_click=act, disabled=disabled,
+                              key=f"confirm_{form['serial']}")
 
 
 # -- small words ----------------------------------------------------------------------------------------------------

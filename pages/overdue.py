@@ -51,6 +51,8 @@ with left:
     chart = charts.ageing(short, counts, {"counts": [words.cases(k) if k else "0" for k in counts], "empty": t("empty.overdue"),
                                           "step": t("ageing.step_short" if phone else "ageing.step")})
     chart["data"] = [{**one, "hoverinfo": "none", "unselected": {"marker": {"opacity": 1}}} for one in chart["data"]]  # a bar can be clicked
+    if late:  # room for the words over the bars past the step
+        chart["layout"]["yaxis"]["range"] = [0, max(1.12 * max(counts), 1.45 * max(counts[3:]))]
     st.plotly_chart(chart, config=charts.CONFIG, key=f"ageing_{age}", alt=t("ageing.alt", n=late, k=long), on_select=choose_age, selection_mode="points")
 with right:
     st.segmented_control(t("overdue.title"), list(TABS), default=code, required=True, label_visibility="collapsed", key=f"tab_{code}",

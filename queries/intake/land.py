@@ -1,8 +1,9 @@
 """Landing: converted rows into the database, one transaction a file, as the intake role.
 
-A file streams through COPY into a temporary table, then set-based statements merge it. Row digests make it idempotent: the same row
-again changes nothing, a changed row is a correction (core.md §3: the transaction setting app.correction). A correction touches only
-what the mapping speaks of, and never what was decided here since: a reassignment, a new category.
+A file streams through COPY into a temporary table, then set-based statements merge it. Row digests make it idempotent:
+the same row again changes nothing, a changed row is a correction (core.md §3: the transaction setting app.correction).
+A correction touches only what the mapping speaks of, and never what was decided here since: a reassignment, a new
+category.
 """
 import json
 from collections.abc import Callable, Iterator
@@ -15,21 +16,18 @@ from sqlalchemy import Connection, TextClause, text
 
 from queries import calendars
 from queries.intake import Mapping, Problem, ReadError, Row, Source, read
+from queries.intake.mapping import FIELDS, Kind
 
 CHUNK = 50_000
 DEEPEST = 5                          # levels of a unit's path: the tree has six, the first is "unmapped"
-_PLAIN = ("complaint_no", "received_at", "registered_at", "dispatched_at", "read_at", "customer_replied_at", "office_replied_at",
-          "closed_at", "filed_at", "withdrawn_at", "due_at", "category", "subcategory", "channel", "complexity", "title", "text",
-          "demand", "reply_text", "amount", "amount_demanded", "handler", "person_complained", "complainant_name",
-          "complainant_phone", "anonymous", "source_verdict", "satisfaction", "disputed", "status", "major", "media_level",
-          "repeat_of", "outcome", "responsibility", "accepting_unit", "source_unit", "unit_complained")
+_PLAIN = tuple(name for name in FIELDS if name not in ("unit", "parent_unit", "unit_path"))         # those are the `path`
 _FIXED = ("line", "digest", "path", "marks", "history", "field", "value", "reason")
-_TYPES = {"line": "bigint", "digest": "bytea", "path": "text[]", "marks": "text[]", "history": "jsonb", "amount": "numeric",
-          "amount_demanded": "numeric", "anonymous": "boolean", "disputed": "boolean", "major": "boolean"}
-_TYPES |= {name: "timestamptz" for name in _PLAIN if name.endswith("_at")}
-# The history of a complaint is open to more eyes than its text: that such a value changed stays there, the value does not.
+_TYPES = {"line": "bigint", "digest": "bytea", "path": "text[]", "marks": "text[]", "history": "jsonb"}
+_SQL = {Kind.TIMESTAMP: "timestamptz", Kind.NUMBER: "numeric", Kind.BOOL: "boolean"}
+_TYPES |= {name: _SQL.get(FIELDS[name], "text") for name in _PLAIN}
+# The history of a complaint is open to more eyes than its text: there stays that such a value changed, not the value.
 _PRIVATE = {"complainant_name", "complainant_phone", "text", "demand", "reply_text", "title"}
-Progress = Callable[[str, int, int | None], None]          # what is done, rows so far, rows in all where that can be said
+Progress = Callable[[str, int, int | None], None]      # what is done, rows so far, rows in all where that can be said
 
 
 @dataclass
@@ -101,7 +99,8 @@ def _begin(conn: Connection, source: Source, mapping: Mapping, pack: str) -> dic
         raise ReadError(f"There is no sector pack {pack!r}; there are {', '.join(packs) or 'none'}.")
     known = conn.execute(text("select pack from source where name = :name"), {"name": mapping.name}).scalar()
     if known not in (None, pack):
-        raise ReadError(f"The source {mapping.name!r} has pack {known!r}, not {pack!r}; give the mapping another [source] name.")
+        raise ReadError(f"The source {mapping.name!r} has pack {known!r}, not {pack!r}; "
+                        "give the mapping another [source] name.")
     if len(mapping.unit_path) + ("unit" in mapping.fields) > DEEPEST:
         raise ReadError(f"The mapping's unit_path has more than {DEEPEST} levels.")
     code = mapping.calendar or calendars.country_of(zone) or "CN"
@@ -120,7 +119,8 @@ def _given(mapping: Mapping) -> set[str]:
 
 # Reading: the file as the text of a COPY, made while it is sent.
 
-def _stage(conn: Connection, source: Source, mapping: Mapping, now: datetime, report: Report, progress: Progress) -> None:
+def _stage(conn: Connection, source: Source, mapping: Mapping, now: datetime, report: Report,
+           progress: Progress) -> None:
     """Every row and every problem into the temporary table `staged`."""
     definition = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*_FIXED, *_PLAIN))
     conn.execute(text(f"create temporary table staged ({definition}) on commit drop"))
@@ -165,7 +165,8 @@ class _Stream:
         return whole[:size]
 
 
-def _lines(items: Iterator[Row | Problem], given: list[str], report: Report, count: Callable[[], None]) -> Iterator[str]:
+def _lines(items: Iterator[Row | Problem], given: list[str], report: Report,
+           count: Callable[[], None]) -> Iterator[str]:
     """One line of COPY text a row or problem, columns _FIXED and `given`."""
     place = {name: i for i, name in enumerate(given, len(_FIXED))}
     blank = ["\\N"] * (len(_FIXED) + len(given))
@@ -180,8 +181,8 @@ def _lines(items: Iterator[Row | Problem], given: list[str], report: Report, cou
             cells[place["complaint_no"]] = _field(item.complaint_no)
         else:
             get = item.values.get
-            cells = [str(item.line), "\\\\x" + item.digest.hex(), _field(item.values["unit_path"]), _field(item.marks), _history(item),
-                     "\\N", "\\N", "\\N", *[_field(get(name)) for name in given]]
+            cells = [str(item.line), "\\\\x" + item.digest.hex(), _field(item.values["unit_path"]), _field(item.marks),
+                     _history(item), "\\N", "\\N", "\\N", *[_field(get(name)) for name in given]]
         report.rows += 1
         if report.rows % 10_000 == 0:
             count()
@@ -228,7 +229,7 @@ _SOURCE = text("""
 _BATCH = text("""
     insert into import_batch (source_id, file, digest, mapping, user_id) values (:source, :file, '', :mapping, me())
     returning batch_id""")
-# What the rules of the database would refuse, and with it the whole file: received before there was a policy; article 11.
+# What the rules of the database would refuse, and with it the whole file: received before any policy; article 11.
 _REFUSE = text("""
     update staged s set (field, value, reason) = (select w.field, w.value, w.reason)
       from (select line, complaint_no, :received_column as field, received_at::text as value, 'before_policy' as reason
@@ -260,8 +261,8 @@ _UNITS = text("""
             union select array[source_unit] from staged where reason is null and source_unit is not null
             union select array[unit_complained] from staged where reason is null and unit_complained is not null) p
      cross join lateral unit_for(cast(:source as smallint), p.path) f""")
-# Every row that lands, with what its texts stand for, and against what is known: kind = added, changed, or null for the same again.
-# shifted: the source names another unit than last time. moved, reassigned, recategorised: what has happened here since.
+# Every row that lands, with what its texts stand for, beside what is known: kind = added, changed, or null for the same
+# again. shifted: the source names another unit than last time. moved, reassigned, recategorised: that happened since.
 _HISTORY = """exists (select from event e where e.complaint_id = c.complaint_id and e.cut and {codes}
                          and not exists (select from event v where v.complaint_id = e.complaint_id and v.voids = e.event_id))"""
 _PLACED = text(f"""
@@ -294,8 +295,8 @@ _PLACED = text(f"""
 
 # field -> column of complaint, and its value
 _COLUMNS = {name: (name, f"p.{name}") for name in (
-    "received_at", "dispatched_at", "read_at", "customer_replied_at", "office_replied_at", "closed_at", "filed_at", "subcategory",
-    "handler", "amount", "amount_demanded", "outcome", "responsibility", "status", "disputed")}
+    "received_at", "dispatched_at", "read_at", "customer_replied_at", "office_replied_at", "closed_at", "filed_at",
+    "subcategory", "handler", "amount", "amount_demanded", "outcome", "responsibility", "status", "disputed")}
 _COLUMNS |= {
     "registered_at": ("registered_at", "coalesce(p.registered_at, clock_timestamp())"),
     "channel": ("channel_id", "p.channel_id"),
@@ -306,11 +307,13 @@ _COLUMNS |= {
     "title": ("title", "coalesce(p.title, '')"),
     "major": ("major", "coalesce(p.major, false)"),
     "anonymous": ("anonymous", "coalesce(p.anonymous, false)"),
-    "media_level": ("media_level", "coalesce(array_position(array['none', 'city', 'province', 'central'], p.media_level) - 1, 0)"),
+    "media_level": ("media_level",
+                    "coalesce(array_position(array['none', 'city', 'province', 'central'], p.media_level) - 1, 0)"),
     "due_at": ("source_due_at", "p.due_at"),
     "source_verdict": ("source_verdict", """case p.source_verdict when 'on_time' then 'o' when 'late' then 'l' end::"char" """),
 }
-_ALWAYS = {"source_unit_value": "p.unit_value", "marks": "p.marks", "digest": "p.digest", "limit_by_source": ":limits", "batch_id": ":batch"}
+_ALWAYS = {"source_unit_value": "p.unit_value", "marks": "p.marks", "digest": "p.digest", "limit_by_source": ":limits",
+           "batch_id": ":batch"}
 _ON_ADD = {"source_id": ":source", "complaint_no": "p.complaint_no", "pack": ":pack", "calendar_id": ":calendar",
            "accepting_unit_id": "coalesce(p.accepting_id, p.unit_id)", "unit_id": "p.unit_id", "first_unit_id": "p.unit_id",
            "about_unit_id": "coalesce(p.about_id, p.unit_id)", "first_category_id": "p.category_id"}
@@ -323,7 +326,7 @@ _ADD = text(f"""
 def _correct(mapping: Mapping) -> TextClause:
     """Changed rows take over what the mapping gives.
 
-    The source names another unit: where nothing has moved here, that was wrong from the beginning; else it is a move (_MOVED).
+    The source names another unit: where nothing has moved here, that holds from the beginning; else it moves (_MOVED).
     """
     to = dict(_COLUMNS[name] for name in _COLUMNS if name in _given(mapping)) | _ALWAYS
     first = "p.shifted and not p.moved"
@@ -331,14 +334,16 @@ def _correct(mapping: Mapping) -> TextClause:
     to["first_unit_id"] = f"case when {first} then p.unit_id else c.first_unit_id end"
     to["accepting_unit_id"] = f"coalesce(p.accepting_id, case when {first} then p.unit_id else c.accepting_unit_id end)"
     to["about_unit_id"] = f"coalesce(p.about_id, case when {first} then p.unit_id else c.about_unit_id end)"
-    to["policy_id"] = "case when c.received_at = p.received_at then c.policy_id else policy_at(c.pack, p.received_at, c.calendar_id) end"
+    to["policy_id"] = """case when c.received_at = p.received_at then c.policy_id
+                              else policy_at(c.pack, p.received_at, c.calendar_id) end"""
     if "registered_at" in to:
         to["registered_at"] = "coalesce(p.registered_at, c.registered_at)"
-    if "handler" in to:                                      # reassigned here, and the source has not said another unit since
+    if "handler" in to:                                      # ours, until the source names another unit
         to["handler"] = "case when p.reassigned and not p.shifted then c.handler else p.handler end"
     if "category_id" in to:                                  # ours stands; what the source says now is where it began
         to["category_id"] = "case when p.recategorised then c.category_id else p.category_id end"
-        to["first_category_id"] = "case when p.recategorised and p.category_id = c.category_id then c.first_category_id else p.category_id end"
+        to["first_category_id"] = """case when p.recategorised and p.category_id = c.category_id then c.first_category_id
+                                          else p.category_id end"""
     return text(f"""
         update complaint c set ({', '.join(to)}) = row({', '.join(to.values())})
           from placed p where p.kind = 'changed' and c.complaint_id = p.known_id""")

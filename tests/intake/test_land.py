@@ -51,7 +51,8 @@ class Office:
         self.urls, self.folder = urls, folder
         self.admin = create_engine(urls["admin"], poolclass=NullPool)
 
-    def bring(self, content, mapping=MAPPING, *, name="file.csv", url=None, dry_run=False, progress=lambda *_: None, now=None):
+    def bring(self, content, mapping=MAPPING, *, name="file.csv", url=None, dry_run=False, progress=lambda *_: None,
+              now=None):
         toml = self.folder / "mapping.toml"
         toml.write_text(mapping, encoding="utf-8")
         m = intake.load(toml)
@@ -65,7 +66,8 @@ class Office:
                 conn.get_transaction().rollback()
         if not dry_run:
             assert self.all("select check_spans()") == []
-            assert report.rows == report.added + report.changed + report.unchanged + report.repeated + report.quarantined
+            r = report
+            assert r.rows == r.added + r.changed + r.unchanged + r.repeated + r.quarantined
         return report
 
     def all(self, statement, **params):
@@ -104,8 +106,9 @@ class Office:
         return self.complaint(number, "complaint_id")
 
     def reassign(self, number, unit, handler=None):
-        self.write(lambda conn: makers.change(conn, self.id(number), datetime.now(timezone.utc), act="reassigned", reason="归口",
-                                              unit_id=unit, **({"handler": handler} if handler else {})))
+        also = {"handler": handler} if handler else {}
+        self.write(lambda conn: makers.change(conn, self.id(number), datetime.now(timezone.utc), act="reassigned",
+                                              reason="归口", unit_id=unit, **also))
 
     def held(self):
         return self.all("select line, field, value, reason from quarantine order by quarantine_id")
@@ -143,9 +146,10 @@ def test_bad_rows_are_held_with_line_column_value_and_reason_and_good_rows_land(
                           "A9,2026-03-02,甲,violation,,,\n")
     assert (report.rows, report.added, report.quarantined, report.repeated) == (10, 2, 7, 1)
     assert sorted(office.held()) == sorted([
-        (3, "no", "", "missing_id"), (4, "at", "", "missing_received"), (5, "at", "32.13.2026", "bad_date"), (5, "replied", "soon", "bad_date"),
-        (6, "at", "2125-12-31T16:00:00+00:00", "future_date"), (7, "no", "A1", "duplicate_id"), (8, "", "A7,2026-03-02,甲", "malformed_row"),
-        (9, "at", office.one("select value from quarantine where reason = 'before_policy'"), "before_policy")])
+        (3, "no", "", "missing_id"), (4, "at", "", "missing_received"), (5, "at", "32.13.2026", "bad_date"),
+        (5, "replied", "soon", "bad_date"), (6, "at", "2125-12-31T16:00:00+00:00", "future_date"),
+        (7, "no", "A1", "duplicate_id"), (8, "", "A7,2026-03-02,甲", "malformed_row"),
+        (9, "at", "1999-12-30 16:00:00+00", "before_policy")])
     assert office.all("select complaint_no from complaint order by 1") == [("A1",), ("A9",)]
 
 
@@ -159,8 +163,8 @@ def test_the_handler_complained_about_is_held_not_the_whole_file(office):
 
 
 def test_odd_rows_land_and_are_marked(office):
-    report = office.bring(HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-02 09:59\nA2,2026-03-02,甲,violation,,,2126-03-02\n"
-                                   "A3,2026-03-02,,,,,\n")
+    report = office.bring(HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-02 09:59\n"
+                                   "A2,2026-03-02,甲,violation,,,2126-03-02\nA3,2026-03-02,,,,,\n")
     assert (report.added, report.marked) == (3, 3)
     assert office.all("select unnest(marks) from complaint order by complaint_no, 1") == [
         ("closed_before_received",), ("future_close",), ("no_category",), ("no_unit",)]
@@ -171,7 +175,8 @@ def test_odd_rows_land_and_are_marked(office):
 
 def test_unknown_units_and_categories_are_created_and_listed(office):
     mapping = MAPPING.replace('unit = "unit"', 'unit = "unit"\nparent_unit = "by"').replace('channel = "by"', "")
-    report = office.bring(HEADER + "A1,2026-03-02,窗口,新类别,大厅,,\nA2,2026-03-02,柜台,新类别,大厅,,\nA3,2026-03-02,窗口,violation,分部,,\n", mapping)
+    report = office.bring(HEADER + "A1,2026-03-02,窗口,新类别,大厅,,\nA2,2026-03-02,柜台,新类别,大厅,,\n"
+                                   "A3,2026-03-02,窗口,violation,分部,,\n", mapping)
     assert (report.new_units, report.new_categories) == (5, 1)
     assert set(office.all("select p.name, u.name from unit u join unit p on p.unit_id = u.parent_id where u.level = 2")) == {
         ("大厅", "窗口"), ("大厅", "柜台"), ("分部", "窗口")}
@@ -182,7 +187,8 @@ def test_unknown_units_and_categories_are_created_and_listed(office):
 
 def test_units_are_found_in_the_tree_by_code_or_name(office):
     first, second = units_of(office)
-    report = office.bring(HEADER + "A1,2026-03-02,甲支行,violation,,,\nA2,2026-03-02,2302,违规操作,电话,,\nA3,2026-03-02,丙支行,Violation,,,\n")
+    report = office.bring(HEADER + "A1,2026-03-02,甲支行,violation,,,\nA2,2026-03-02,2302,违规操作,电话,,\n"
+                                   "A3,2026-03-02,丙支行,Violation,,,\n")
     assert (report.new_units, report.new_categories) == (1, 0)
     assert [office.complaint(f"A{n}", "unit_id") for n in (1, 2)] == [first, second]
     assert office.one("select p.kind from unit u join unit p on p.unit_id = u.parent_id where u.name = '丙支行'") == "unmapped"
@@ -236,8 +242,8 @@ def test_unused_columns_are_said(office):
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
-    ("empty.csv", b"", "empty.csv is empty"), ("blank.csv", b"\n\n", "blank.csv is empty"), ("cut.xlsx", XLSX[:2000], "broken or truncated"),
-    ("renamed.xlsx", b"no,at\n", "not one"), ("other.csv", b"a,b\n1,2\n", "no column 'no'")])
+    ("empty.csv", b"", "empty.csv is empty"), ("blank.csv", b"\n\n", "blank.csv is empty"),
+    ("cut.xlsx", XLSX[:2000], "broken or truncated"), ("renamed.xlsx", b"no,at\n", "not one"), ("other.csv", b"a,b\n1,2\n", "no column 'no'")])
 def test_what_cannot_be_read_is_refused_and_nothing_is_written(office, name, content, words):
     before = office.counts()
     with pytest.raises(intake.ReadError, match=words):
@@ -249,7 +255,8 @@ def test_a_header_alone_is_an_import_of_nothing(office):
     assert office.bring(HEADER).rows == 0
 
 
-QUERY = MAPPING.replace('pack = "bank"', 'pack = "bank"\nquery = "select no, at, unit, kind, \'\' as by, replied, closed from old order by no"')
+QUERY = MAPPING.replace('pack = "bank"', """pack = "bank"
+query = "select no, at, unit, kind, '' as by, replied, closed from old order by no" """)
 
 
 def test_an_sqlite_database(office):
@@ -288,23 +295,25 @@ def test_the_same_file_twice_changes_nothing(office):
 
 
 def test_a_corrected_file_corrects(office):
-    office.bring(HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-18 09:00\nA2,2026-03-02,甲,violation,,,\nA3,2026-03-02,甲,violation,,,\n"
-                          "A4,2026-03-02,甲,violation,,,2026-03-04\nA5,2026-03-02,甲,violation,,,\n")
-    report = office.bring(HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-12 09:00\nA2,2026-03-02,甲,service_attitude,,,\n"
-                                   "A3,2026-02-13,甲,violation,,,\nA4,2026-03-02,甲,violation,,,\nA5,2026-03-02,甲,violation,,,\n")
+    office.bring(HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-18 09:00\nA2,2026-03-02,甲,violation,,,\n"
+                          "A3,2026-03-02,甲,violation,,,\nA4,2026-03-02,甲,violation,,,2026-03-04\n"
+                          "A5,2026-03-02,甲,violation,,,\n")
+    report = office.bring(HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-12 09:00\n"
+                                   "A2,2026-03-02,甲,service_attitude,,,\nA3,2026-02-13,甲,violation,,,\n"
+                                   "A4,2026-03-02,甲,violation,,,\nA5,2026-03-02,甲,violation,,,\n")
     assert (report.added, report.changed, report.unchanged, report.conflicts) == (0, 4, 1, 0)
     assert office.span("A1", "ended_at, ended_at <= due_at") == (cn("2026-03-12 09:00"), True)
-    assert office.span("A2", "due_at, first_due_at") == (makers.end_of("2026-03-05"),) * 2, "wrong from the beginning: no recategorisation"
+    assert office.span("A2", "due_at, first_due_at") == (makers.end_of("2026-03-05"),) * 2, "wrong from the beginning"
     assert office.span("A3", "received_at, due_at") == (cn("2026-02-13 00:00"), makers.end_of("2026-03-05"))
     assert office.span("A4", "ended_at") is None
     assert office.events("A1") == office.events("A2") == ["received", "corrected"]
-    fields = office.one("select params -> 'fields' from event join complaint using (complaint_id) where code = 'corrected' and complaint_no = 'A1'")
+    fields = office.one("select params -> 'fields' from event where code = 'corrected' and complaint_id = :id", id=office.id("A1"))
     assert fields["closed_at"] == ["2026-03-18T01:00:00+00:00", "2026-03-12T01:00:00+00:00"]
     assert office.complaint("A5", "version") == 1
 
 
 def test_a_source_that_fills_a_blank_tells_what_happened(office):
-    """A daily file: first open, then done. The history says done at that moment, and the movement after an urge is found."""
+    """A daily file: first open, then done. The history says done at that moment: a movement after an urge."""
     office.bring(ONE)
     office.bring(HEADER + "A1,2026-03-02 10:00,甲支行,violation,,2026-03-04 11:00,\n")
     assert office.events("A1") == ["received", "corrected", "replied_customer", "done"]
@@ -398,15 +407,17 @@ RICH_HEADER = HEADER.strip() + ",text,name,phone,withdrawn,score,repeat,media,am
 
 def test_everything_a_row_can_carry(office):
     report = office.bring(RICH_HEADER
-                          + "A1,2026-03-02 10:00,甲,violation,,2026-03-04,2026-03-05,多收费,王小明,13912345678,2026-03-03,dissatisfied,,province,5万元,,,\n"
+                          + "A1,2026-03-02 10:00,甲,violation,,2026-03-04,2026-03-05,多收费,王小明,13912345678,2026-03-03,"
+                            "dissatisfied,,province,5万元,,,\n"
                           + "A2,2026-03-02 10:00,甲,violation,,2026-03-04,,,,,,,A1,,\"50,000.01\",监管局,,2026-03-06\n"
                           + "A3,2026-03-02 10:00,甲,violation,,2026-03-04,,,,,,,Z9,,,监管局,2026-03-09,\n", RICH)
     assert (report.added, report.quarantined) == (3, 0)
     assert office.one("select text from complaint_text") == "多收费"
     assert office.one("select name, phone from complainant") == ("王小明", "13912345678")
     assert office.one("select requested_at, result from withdrawal") == (cn("2026-03-03 00:00"), None)
-    assert office.one("select by_whom, outcome, score, at from call_back") == ("office", "answered", "dissatisfied", cn("2026-03-05 00:00"))
-    assert office.complaint("A1", "media_level, amount, major") == (2, 50_000, False), "more than 50,000 is major, 50,000 is not"
+    assert office.one("select by_whom, outcome, score, at from call_back") == (
+        "office", "answered", "dissatisfied", cn("2026-03-05 00:00"))
+    assert office.complaint("A1", "media_level, amount, major") == (2, 50_000, False), "50,000 is not more than 50,000"
     assert office.complaint("A2", "major, major_reasons, repeat_of") == (True, ["amount"], office.id("A1"))
     assert office.complaint("A2", "ended_at") is None, "the source unit has no reply yet"
     assert office.complaint("A3", "ended_at, repeat_of") == (cn("2026-03-09 00:00"), None)
@@ -451,7 +462,8 @@ LOG = MAPPING.replace('pack = "bank"', 'pack = "bank"\ncollapse = { key = "no", 
     "[defaults]", 'complainant_name = "name"\nstatus = "status"\n[defaults]')
 LOG_HEADER = HEADER.strip() + ",step,status,name\n"
 LOG_ROWS = LOG_HEADER + ("A1,2026-03-02 10:00,甲,violation,,,,10,active,王小明\nB1,2026-03-02 10:00,甲,violation,,,,1,new,\n"
-                         "A1,2026-03-02 10:00,甲,violation,,,,2,new,王小明\nA1,2026-03-02 10:00,乙,violation,,,2026-03-04,11,closed,王小明\n")
+                         "A1,2026-03-02 10:00,甲,violation,,,,2,new,王小明\n"
+                         "A1,2026-03-02 10:00,乙,violation,,,2026-03-04,11,closed,王小明\n")
 
 
 def test_an_event_log_is_one_complaint_with_a_history(office):
@@ -461,7 +473,7 @@ def test_an_event_log_is_one_complaint_with_a_history(office):
     entries = office.all("select params ->> 'order', params -> 'changes' ->> 'status' from event join complaint using (complaint_id)"
                          " where code = 'source_entry' and complaint_no = 'A1' order by event_id")
     assert entries == [("2", "new"), ("10", "active"), ("11", "closed")]
-    assert not office.one("select exists (select from event x where x::text ~ '王小明')"), "the history is no way around the identity"
+    assert not office.one("select exists (select from event x where x::text ~ '王小明')"), "no way around the identity"
     assert office.bring(LOG_ROWS, LOG).unchanged == 2
     assert office.one("select count(*) from event where code = 'source_entry'") == 4
     more = LOG_ROWS + "B1,2026-03-02 10:00,甲,violation,,,2026-03-05,2,closed,\n"
@@ -479,12 +491,14 @@ def test_a_dry_run_says_the_same_and_changes_nothing(office):
     assert office.counts() == before
     real = office.bring(content)
     assert dry.dry_run and not real.dry_run
-    names = ("rows", "added", "changed", "unchanged", "quarantined", "marked", "conflicts", "new_units", "new_categories")
+    names = ("rows", "added", "changed", "unchanged", "quarantined", "marked", "conflicts", "new_units",
+             "new_categories")
     assert [getattr(dry, n) for n in names] == [getattr(real, n) for n in names] == [3, 1, 1, 0, 1, 0, 0, 1, 1]
 
 
-def many(n, start=0):
-    return HEADER + "".join(f"N{i},2026-03-{1 + i % 9:02} 10:00,支行{i % 40},violation,,,2026-03-{10 + i % 9}\n" for i in range(start, start + n))
+def many(n):
+    return HEADER + "".join(f"N{i},2026-03-{1 + i % 9:02} 10:00,支行{i % 40},violation,,,2026-03-{10 + i % 9}\n"
+                            for i in range(n))
 
 
 def test_a_source_that_breaks_off_leaves_nothing_half_done(office):
@@ -507,8 +521,8 @@ def test_a_source_that_breaks_off_leaves_nothing_half_done(office):
                           insert into old values ('A8', '2026-03-02', '甲', 'x', null, null), ('A9', '2026-03-02', '甲', 'x', null, null)""")
     base.close()
     with pytest.raises(intake.ReadError, match="failed after row|integer overflow"):
-        office.bring(None, QUERY.replace("replied, closed from", "case no when 'A9' then abs(-9223372036854775807 - 1) end as replied, closed from"),
-                     url=f"sqlite:///{office.folder / 'old.db'}")
+        failing = QUERY.replace("replied,", "case no when 'A9' then abs(-9223372036854775807 - 1) end as replied,")
+        office.bring(None, failing, url=f"sqlite:///{office.folder / 'old.db'}")
     assert office.counts() == before
 
 
@@ -529,7 +543,7 @@ class Enough(Exception):
 
 
 def test_memory_is_bounded_for_200_000_rows(office):
-    """Peak resident memory while 200,000 rows are read and sent; what follows is the database's work alone. (A few seconds.)"""
+    """Peak memory while 200,000 rows are read and sent; what follows is the database's work alone. (A few seconds.)"""
     office.bring(ONE)                                       # what is imported once is not counted
     (office.folder / "many.csv").write_text(many(200_000))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
