@@ -85,7 +85,7 @@ def badges(c: Mapping, urges: pd.DataFrame, flags: Iterable[str]) -> str:
     state, colour = c["state"], COLOURS.get(c["state"], "gray")
     label = t(f"state.{state}") + (f" {words.working_days(whole(c['days_late']))}" if state == "E" and c["days_late"] else "")
     made = [f":{colour}-badge[{ICONS[state]} {label}]", *(f":gray-badge[{literal(flag)}]" for flag in flags)]
-    if len(urges) and state in "CDE" and not _has(urges.iloc[0]["acknowledged_at"]):
+    if len(urges) and state in "CDE" and urges.iloc[0]["via"] == "message" and not _has(urges.iloc[0]["acknowledged_at"]):
         made.append(f":gray-badge[{t('complaint.unsigned')}]")
     if c["provisional"]:
         made.append(f":orange-badge[{t('flag.provisional')}]")

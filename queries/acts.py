@@ -56,9 +56,10 @@ _OPEN = text("""
      where c.complaint_id = any (cast(:ids as bigint[]))
      order by c.complaint_id, s.clock""")
 _URGE = text("""
-    insert into urge (complaint_id, level, work_day, unit_id, contact, phone, via, spoke_to, note, promised_on, user_id, user_name)
-    select c.complaint_id, :level, work_day_of(clock_timestamp(), c.calendar_id), :unit, :contact, :phone, :via, :spoke_to, :note, :promised, me(), who_is(me())
-      from complaint c where c.complaint_id = :id
+    insert into urge (complaint_id, level, work_day, unit_id, contact, phone, via, spoke_to, note, promised_on, user_id, user_name, sent_at, acknowledged_at)
+    select c.complaint_id, :level, work_day_of(n.now, c.calendar_id), :unit, :contact, :phone, :via, :spoke_to, :note, :promised, me(), who_is(me()),
+           n.now, case when :via = 'telephone' then n.now end          -- who was spoken to has it; there is nothing to sign for
+      from complaint c cross join (select clock_timestamp() as now) n where c.complaint_id = :id
     on conflict (complaint_id, level, work_day) do nothing returning urge_id""")
 _LAST = text("select sent_at, user_name from urge where complaint_id = :id and level = :level order by sent_at desc limit 1")
 _TELL = text("""insert into outbox (kind, unit_id, params) values (:kind, :unit, cast(:params as jsonb))""")

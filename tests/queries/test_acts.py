@@ -137,7 +137,8 @@ def test_a_call_is_on_record_and_sends_nothing(office):
     assert refused.value.code == "no_contact_name"
     outcome = office.act(acts.urge, complaints=[one], level=2, via="telephone", spoke_to="陈立", promised=datetime.now().date())
     assert outcome.done == [one] and outcome.messages == 0 and office.count("outbox") == 0
-    assert office.row("select via, spoke_to, promised_on is not null as promised from urge") == {"via": "telephone", "spoke_to": "陈立", "promised": True}
+    assert office.row("select via, spoke_to, promised_on is not null as promised, acknowledged_at = sent_at as heard from urge") == {
+        "via": "telephone", "spoke_to": "陈立", "promised": True, "heard": True}
 
 
 @pytest.mark.parametrize(("params", "code"), [({"level": 0}, "bad_level"), ({"complaints": []}, "nothing_chosen")])
