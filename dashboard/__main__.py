@@ -121,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     p = add("check", help="rebuild from the raw rows and compare")
     p.add_argument("what", choices=("spans", "ledger"))
     p.set_defaults(run=check)
+    add("indicators", help="the catalogue as Markdown: docs/indicators.md").set_defaults(run=indicators_)
     add("users", help="the accounts").set_defaults(run=users)
     return parser
 
@@ -408,6 +409,11 @@ def check(args) -> int:
             gaps += gap
         print("The ledger balances for the last 12 weeks." if not gaps else f"The ledger differs by {gaps:,}.")
         return 1 if gaps else 0
+
+
+def indicators_(args) -> None:
+    from queries.indicators import markdown
+    print(markdown(), end="")
 
 
 def users(args) -> None:

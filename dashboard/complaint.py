@@ -1,6 +1,6 @@
 """One complaint in words: the finding about its limit, the strip of days, its history, what to do next. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,7 +12,8 @@ from dashboard.context import midnight
 from dashboard.listing import whole as whole_number
 from dashboard.words import literal, t
 
-ICONS = {"A": ":material/check_circle:", "B": ":material/history:", "C": ":material/hourglass_empty:", "D": ":material/timelapse:",
+ICONS = {"A": ":material/check_circle:", "B": ":material/history:", "C": ":material/hourglass_empty:",
+         "D": ":material/timelapse:",
          "E": ":material/schedule:", "X": ":material/remove_circle_outline:", "N": ":material/all_inclusive:"}
 COLOURS = {"B": "red", "D": "orange", "E": "red"}
 CLOCKS = {"r": "reply", "d": "dispatch", "s": "source", "o": "redo", "w": "withdrawal", "k": "call_back"}
@@ -33,7 +34,8 @@ class Advice(NamedTuple):
 
 def where(params: Mapping[str, str], today: date, zone: ZoneInfo) -> dict:
     """What the list was asked with, as its page wrote it into the address."""
-    period = periods.parse(params.get("period", "last_week"), params.get("from"), params.get("to"), today) or periods.parse("last_week", None, None, today)
+    period = periods.parse(params.get("period", "last_week"), params.get("from"), params.get("to"),
+                           today) or periods.parse("last_week", None, None, today)
     place = {name: whole_number(params.get(name)) for name in ("unit", "category", "channel")}
     return {"start": midnight(period.start, zone), "end": midnight(period.end, zone), **place, "zone": zone.key}
 
@@ -51,14 +53,16 @@ def finding(c: Mapping, zone: ZoneInfo, as_of: datetime) -> str:
                 else t("complaint.finding_no_limit", n=whole(c["days_open"])))
     if state in ("A", "B"):
         key = "kept" if state == "A" else "done_late" if c["days_late"] else "done_late_under_one"
-        values = {"day": _day(c["ended_at"], zone), "limit": limit_words(c, zone), "used": whole(c["days_used"]), "n": whole(c["days_late"])}
+        values = {"day": _day(c["ended_at"], zone), "limit": limit_words(c, zone), "used": whole(c["days_used"]),
+                  "n": whole(c["days_late"])}
         return t(f"complaint.finding_{key}", **values)
     answer = answer_words(c, zone)
     if state == "E":
         key = "late" if c["days_late"] else "late_under_one"
         return t(f"complaint.finding_{key}", limit=limit_words(c, zone), n=whole(c["days_late"]), answer=answer)
     left = forms.days_left(c) or 0
-    key = "last_day" if c["due_at"].astimezone(zone).date() == as_of.astimezone(zone).date() else "soon" if state == "D" else "open"
+    today = _day(c["due_at"], zone) == _day(as_of, zone)
+    key = "last_day" if today else "soon" if state == "D" else "open"
     return t(f"complaint.finding_{key}", limit=limit_words(c, zone), n=left, answer=answer)
 
 
@@ -77,15 +81,20 @@ def answer_words(c: Mapping, zone: ZoneInfo) -> str:
         return t("complaint.answer_no_customer")
     if customer:
         return t("complaint.answer_no_source", day=_day(c["customer_replied_at"], zone))
-    return t("complaint.answer_only_source", day=_day(c["office_replied_at"], zone)) if office else t("complaint.answer_none")
+    return t("complaint.answer_only_source", day=_day(c["office_replied_at"],
+                                                      zone)) if office else t("complaint.answer_none")
 
 
-def badges(c: Mapping, urges: pd.DataFrame, flags: Iterable[str]) -> str:
-    """State with its icon and word, then the marks."""
+def badges(c: Mapping, urges: pd.DataFrame, directed: bool) -> str:
+    """State with its icon and word, then the marks; ``directed``: a leader has written on it."""
     state, colour = c["state"], COLOURS.get(c["state"], "gray")
-    label = t(f"state.{state}") + (f" {words.working_days(whole(c['days_late']))}" if state == "E" and c["days_late"] else "")
-    made = [f":{colour}-badge[{ICONS[state]} {label}]", *(f":gray-badge[{literal(flag)}]" for flag in flags)]
-    if len(urges) and state in "CDE" and urges.iloc[0]["via"] == "message" and not _has(urges.iloc[0]["acknowledged_at"]):
+    late = f" {words.working_days(whole(c['days_late']))}" if state == "E" and c["days_late"] else ""
+    made = [f":{colour}-badge[{ICONS[state]} {t(f'state.{state}')}{late}]"]
+    made += [f":gray-badge[{literal(flag)}]" for flag in flags(c, directed)]
+    kind = {"s": "complaint.simple", "c": "complaint.complex"}.get(c["complexity"])
+    made += [f":gray-badge[{t(kind)}]"] if kind else []
+    last = urges.iloc[0] if len(urges) else None
+    if last is not None and state in "CDE" and last["via"] == "message" and not _has(last["acknowledged_at"]):
         made.append(f":gray-badge[{t('complaint.unsigned')}]")
     if c["provisional"]:
         made.append(f":orange-badge[{t('flag.provisional')}]")
@@ -93,18 +102,52 @@ def badges(c: Mapping, urges: pd.DataFrame, flags: Iterable[str]) -> str:
 
 
 def flags(c: Mapping, directed: bool) -> list[str]:
-    marks = [name for name, is_so in (("major", c["major"]), ("media", c["media_level"] > 0), ("regulator", c["channel_kind"] in ("regulator", "central_bank")),
-                                      ("directive", directed), ("repeat", _has(c["repeat_of"])), ("anonymous", c["anonymous"])) if is_so]
-    return tables.flags(marks)
+    """The marks of a complaint as words."""
+    held = {"major": c["major"], "media": c["media_level"] > 0, "regulator": c["channel_kind"] in ("regulator",
+                                                                                                   "central_bank"),
+            "directive": directed, "repeat": _has(c["repeat_of"]), "anonymous": c["anonymous"]}
+    return tables.flags([name for name, is_so in held.items() if is_so])
+
+
+def facts(c: Mapping, category: Callable, channel: Callable, zone: ZoneInfo, as_of: datetime) -> str:
+    """编号 … 考核归属 … 受理 …, as Markdown; the year where it is not this one."""
+    none, received = t("unit.none"), c["received_at"].astimezone(zone)
+    values = {"number": literal(c["complaint_no"]), "accountable": unit(c, "charged"), "complained": unit(c, "about"),
+              "responsible": unit(c, "unit"), "category": literal(category(c["category_id"]) or none),
+              "channel": literal(channel(c["channel_id"]) or none),
+              "received": words.moment(received, zone, long=received.year != as_of.astimezone(zone).year)}
+    if _has(c["amount"]):
+        values["amount"] = words.number(float(c["amount"]), 2)
+    return "　".join(f":gray[{t(f'complaint.{name}')}] {value}" for name, value in values.items())
+
+
+def unit(c: Mapping, side: str) -> str | None:
+    """The name of one of the complaint's units, as Markdown; None where it has none."""
+    name = (words.language() == "en" and c[f"{side}_en"]) or c[side]
+    return literal(name) if isinstance(name, str) else None
+
+
+def customer_words(c: Mapping, customer: Mapping | None) -> str:
+    """The customer, masked by the database."""
+    if c["anonymous"]:
+        return t("complaint.anonymous")
+    known = [customer[name] for name in ("name", "phone") if _has(customer[name])] if customer is not None else []
+    return literal("　".join(known)) if known else t("complaint.no_customer")
+
+
+def number(value: object) -> int | None:
+    return int(value) if _has(value) else None
 
 
 # -- the strip of days ----------------------------------------------------------------------------------------------
 
-def strip(trace: pd.DataFrame, zone: ZoneInfo, *, day_zero: bool, ended: datetime | None = None, late: int = 0) -> tuple[list[dict], list[tuple]]:
-    """Days and marks for ``charts.limit_strip`` from ``clocks.explain(…)["trace"]``; a long stretch loses its middle."""
+def strip(trace: pd.DataFrame, zone: ZoneInfo, *, day_zero: bool, ended: datetime | None = None,
+          late: int = 0) -> tuple[list[dict], list[tuple]]:
+    """Days and marks for ``charts.limit_strip`` from ``clocks.explain(…)["trace"]``; a long one loses its middle."""
     end = ended.astimezone(zone).date() if ended is not None else None
     days = trace.reset_index(drop=True)
-    at = {mark: next((i for i, marks in enumerate(days["marks"]) if mark in marks.split(",")), None) for mark in ("received", "target", "limit", "today")}
+    at = {mark: next((i for i, marks in enumerate(days["marks"]) if mark in marks.split(",")), None)
+          for mark in ("received", "target", "limit", "today")}
     if end is not None:  # a done complaint is not counted on
         days = days[(days["day"] <= end) | (days.index <= (at["limit"] or 0))]
         at["done"] = next((i for i, one in zip(days.index, days["day"]) if one == end), None)
@@ -112,7 +155,8 @@ def strip(trace: pd.DataFrame, zone: ZoneInfo, *, day_zero: bool, ended: datetim
     cells, place, months = [], {}, None
     for i in kept:
         if i is None:
-            cells.append({"label": "…", "kind": charts.NOT_COUNTED, "text": "…", "hover": t("complaint.trace_left_out")})
+            cells.append({"label": "…", "kind": charts.NOT_COUNTED, "text": "…",
+                          "hover": t("complaint.trace_left_out")})
             continue
         row = days.iloc[i]
         place[i] = len(cells)
@@ -139,7 +183,8 @@ def _kept(count: int, around: list[int]) -> list[int | None]:
 def _cell(row: Mapping, i: int, at: Mapping, day_zero: bool) -> dict:
     day = words.day(row["day"])
     if not pd.isna(row["late"]):
-        return {"kind": charts.LATE_DAY, "text": f"+{row['late']}", "hover": t("complaint.trace_cell_late", day=day, n=int(row["late"]))}
+        return {"kind": charts.LATE_DAY, "text": f"+{row['late']}", "hover": t("complaint.trace_cell_late", day=day,
+                                                                               n=int(row["late"]))}
     if i == at["limit"]:
         kind = charts.LIMIT
     elif pd.isna(row["count"]) or (i == 0 and not day_zero):
@@ -147,13 +192,16 @@ def _cell(row: Mapping, i: int, at: Mapping, day_zero: bool) -> dict:
     else:
         kind = charts.PAST_TARGET if at["target"] is not None and i > at["target"] else charts.COUNTED
     if pd.isna(row["count"]):
-        why = row["name"] or t({"weekend": "complaint.trace_weekend", "holiday": "complaint.trace_holiday_plain"}.get(row["kind"], "complaint.trace_weekend"))
+        why = row["name"] or t({"weekend": "complaint.trace_weekend",
+                                "holiday": "complaint.trace_holiday_plain"}.get(row["kind"], "complaint.trace_weekend"))
         return {"kind": kind, "text": "", "hover": t("complaint.trace_cell_not", day=day, why=why)}
-    hover = t("complaint.trace_cell_zero", day=day) if i == 0 and not day_zero else t("complaint.trace_cell_counted", day=day, n=int(row["count"]))
+    hover = t("complaint.trace_cell_zero", day=day) if i == 0 and not day_zero else t("complaint.trace_cell_counted",
+                                                                                      day=day, n=int(row["count"]))
     return {"kind": kind, "text": str(row["count"]), "hover": hover}
 
 
-def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: bool, running: bool, late: int, cells: list[dict]) -> list[tuple]:
+def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: bool, running: bool, late: int,
+           cells: list[dict]) -> list[tuple]:
     """What is written above the cells."""
     first = days.iloc[0]["day"]
     made = [(0, t("complaint.trace_received" if not day_zero else "complaint.trace_received_counts", day=first), "")]
@@ -165,7 +213,8 @@ def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: 
         if shown:
             one, last = days.loc[run[0], "day"], days.loc[run[-1], "day"]
             text = t("complaint.trace_holiday_day", name=name, first=one.day) if one == last else \
-                t("complaint.trace_holiday", name=name, first=one.day, last=last.day if one.month == last.month else words.day(last))
+                t("complaint.trace_holiday", name=name, first=one.day,
+                  last=last.day if one.month == last.month else words.day(last))
             made.append(((shown[0] + shown[-1]) / 2, text, ""))
     if at["target"] in place and at["target"] != at["limit"]:
         row = days.loc[at["target"]]
@@ -173,7 +222,8 @@ def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: 
     limit = (place[at["limit"]], _limit_mark(days.loc[at["limit"]]), "strong") if at["limit"] in place else None
     last = None
     if running and at["today"] in place:
-        last = (place[at["today"]], t("complaint.trace_today_late", n=late) if late else t("complaint.trace_today"), "late" if late else "strong")
+        last = (place[at["today"]], t("complaint.trace_today_late", n=late) if late else t("complaint.trace_today"),
+                "late" if late else "strong")
     elif not running and at.get("done") in place:
         last = (place[at["done"]], t("complaint.trace_done"), "strong")
     if limit and last and abs(last[0] - limit[0]) / len(cells) < CLOSE:  # they would run into each other
@@ -182,7 +232,9 @@ def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: 
 
 
 def _limit_mark(row: Mapping) -> str:
-    return t("complaint.trace_limit_day", day=row["day"]) if pd.isna(row["count"]) else t("complaint.trace_limit", day=row["day"], nth=int(row["count"]))
+    return t("complaint.trace_limit_day", day=row["day"]) if pd.isna(row["count"]) else t("complaint.trace_limit",
+                                                                                          day=row["day"],
+                                                                                          nth=int(row["count"]))
 
 
 def _holidays(days: pd.DataFrame) -> list[tuple[str, list[int]]]:
@@ -214,13 +266,16 @@ def basis(found: Mapping) -> str:
     elif unit == "h":
         how = t("complaint.trace_rule_hours", n=amount)
     else:
-        how = t("complaint.trace_rule_complex", n=amount, target=target) if target else t("complaint.trace_rule_simple", n=amount)
+        how = t("complaint.trace_rule_complex", n=amount, target=target) if target else t("complaint.trace_rule_simple",
+                                                                                          n=amount)
     year = (found["limit"] or found["received"]).year
     if calendar["status"] == "published" and calendar["code"] == "CN":
         days = t("complaint.trace_calendar_official", year=str(year))
     else:
-        days = t("complaint.trace_calendar_estimated", year=str(year)) if calendar["status"] == "estimated" else f"{calendar['code']} {year}"
-    return t("complaint.trace_basis", policy=literal(rule["title_en"] if english else rule["title"]), rule=how, version=rule["version"],
+        days = t("complaint.trace_calendar_estimated",
+                 year=str(year)) if calendar["status"] == "estimated" else f"{calendar['code']} {year}"
+    return t("complaint.trace_basis", policy=literal(rule["title_en"] if english else rule["title"]), rule=how,
+             version=rule["version"],
              from_day=words.day_long(rule["effective_from"]), calendar=days,
              day_zero=t("complaint.trace_day_zero_counts" if rule["day_zero"] else "complaint.trace_day_zero_not"))
 
@@ -231,7 +286,8 @@ def timeline(events: pd.DataFrame, urges: pd.DataFrame, c: Mapping, zone: ZoneIn
              category: Callable[[object], str], trace: pd.DataFrame | None = None) -> pd.DataFrame:
     """Time, event, result, latest first, as Markdown; with the rows that the clock itself makes."""
     by_id = {int(one.urge_id): one for one in urges.itertuples()}
-    turns = {int(one.urge_id): n + 1 for n, one in enumerate(sorted(urges.itertuples(), key=lambda one: (one.sent_at, one.urge_id)))}
+    turns = {int(one.urge_id): n + 1 for n, one in enumerate(sorted(urges.itertuples(),
+                                                                    key=lambda one: (one.sent_at, one.urge_id)))}
     counted = _counts(trace)
     rows, sent, dispatched = [], {}, set(events.loc[events["code"] == "hop_sent", "at"])
     for e in events.iloc[::-1].itertuples():
@@ -247,12 +303,14 @@ def timeline(events: pd.DataFrame, urges: pd.DataFrame, c: Mapping, zone: ZoneIn
             stay = _between(counted, sent[e.unit_to], e.at, zone)
             result = result if stay is None else t("complaint.after_days", n=stay) if stay else t("complaint.same_day")
         rows.append((e.at, event_words(e, category, turns), result))
+    ends = [c[name] for name in ("ended_at", "excluded_at") if _has(c[name])]
     for moment, key in ((c["target_at"], "event.target_passed"), (c["due_at"], "event.became_overdue")):
-        if _has(moment) and moment < as_of and not (_has(c["ended_at"]) and c["ended_at"] <= moment) and not (_has(c["excluded_at"]) and c["excluded_at"] <= moment) \
-                and not (key == "event.target_passed" and moment == c["due_at"]):
+        same = key == "event.target_passed" and moment == c["due_at"]
+        if _has(moment) and moment < as_of and not same and not any(end <= moment for end in ends):
             rows.append((moment, t(key), f":gray[{t('complaint.system')}]"))
     rows.sort(key=lambda row: row[0], reverse=True)
-    return pd.DataFrame([(words.deadline(at, zone), what, result) for at, what, result in rows], columns=["time", "event", "result"])
+    return pd.DataFrame([(words.deadline(at, zone), what, result) for at, what, result in rows],
+                        columns=["time", "event", "result"])
 
 
 def event_words(e, category: Callable[[object], str], turns: Mapping[int, int]) -> str:
@@ -264,17 +322,21 @@ def event_words(e, category: Callable[[object], str], turns: Mapping[int, int]) 
         if params.get("via") == "telephone":
             what = t("event.telephoned", who=literal(params.get("spoke_to") or params.get("contact") or t("unit.none")))
         else:
-            what = t("event.urged_to", level=level, nth=turns.get(params.get("urge"), 1), contact=literal(params.get("contact") or t("overdue.no_contact")))
+            what = t("event.urged_to", level=level, nth=turns.get(params.get("urge"), 1),
+                     contact=literal(params.get("contact") or t("overdue.no_contact")))
         what += f" {literal(params['letter'])}" if params.get("letter") else ""
         if params.get("promised"):
             what += t("event.promise", day=date.fromisoformat(params["promised"]))
         return what + _reason(e)
     named = {
-        "received": ("event.received_at", {"unit": unit_to}), "hop_sent": ("event.sent_to", {"unit": unit_to}), "signed": ("event.signed_by", {"unit": unit_to}),
-        "moved": ("event.moved_to", {"unit": unit_to, "before": unit_from}), "reassigned": ("event.reassigned_to", {"unit": unit_to, "before": unit_from}),
+        "received": ("event.received_at", {"unit": unit_to}), "hop_sent": ("event.sent_to", {"unit": unit_to}),
+        "signed": ("event.signed_by", {"unit": unit_to}),
+        "moved": ("event.moved_to", {"unit": unit_to, "before": unit_from}),
+        "reassigned": ("event.reassigned_to", {"unit": unit_to, "before": unit_from}),
         "charged": ("event.charged_to", {"unit": unit_to}),
         "handler_changed": ("event.handler_to", {"person": literal(params.get("to") or t("unit.none"))}),
-        "recategorised": ("event.category_to", {"before": literal(category(e.category_from)), "after": literal(category(e.category_to))}),
+        "recategorised": ("event.category_to", {"before": literal(category(e.category_from)),
+                                                "after": literal(category(e.category_to))}),
         "directive": ("event.directive_by", {"leader": literal(params.get("leader") or t("unit.none"))}),
         "excluded": ("event.excluded_why", {"why": words.name("exclusion", params.get("why"))}),
     }
@@ -299,24 +361,28 @@ def urge_result(urge, zone: ZoneInfo) -> str:
         return f":gray[{literal(urge.who or '')}]"
     if _has(urge.acknowledged_at):
         made = t("urge.signed_at", moment=words.moment(urge.acknowledged_at, zone))
-        return made + (t("urge.answer", words=literal(urge.answer)) if isinstance(urge.answer, str) and urge.answer else "")
-    return f"**{t('urge.unsigned')}**" + (t("urge.sign_by", moment=words.deadline(urge.ack_due_at, zone)) if _has(urge.ack_due_at) else "")
+        return made + (t("urge.answer", words=literal(urge.answer)) if isinstance(urge.answer, str) and urge.answer
+                       else "")
+    return f"**{t('urge.unsigned')}**" + (t("urge.sign_by", moment=words.deadline(urge.ack_due_at, zone))
+                                          if _has(urge.ack_due_at) else "")
 
 
 # -- what to do -----------------------------------------------------------------------------------------------------
 
 def advice(c: Mapping, urges: pd.DataFrame, reported: bool, zone: ZoneInfo, as_of: datetime) -> Advice:
-    """The next step of the ladder: the limit, what was already sent and whether it was signed for, what was promised."""
+    """The next step of the ladder, by the limit, what was sent and whether it was signed for, what was promised."""
     state, today = c["state"], as_of.astimezone(zone).date()
     if state in "ABXN":
         return Advice(t("complaint.next_nothing"), None)
     last = urges.iloc[0] if len(urges) else None
-    if last is not None and last["via"] == "message" and not _has(last["acknowledged_at"]) and _has(last["ack_due_at"]) and last["ack_due_at"] < as_of:
+    unsigned = last is not None and last["via"] == "message" and not _has(last["acknowledged_at"])
+    if unsigned and _has(last["ack_due_at"]) and last["ack_due_at"] < as_of:
         return Advice(t("complaint.next_call"), "telephone")
     sent_today = {int(one.level) for one in urges.itertuples() if one.work_day == today}
     if state == "E" and c["days_late"] > 5 and not reported and forms.LETTER not in sent_today:
         return Advice(t("complaint.next_letter"), forms.LETTER)
-    if last is not None and _has(last["promised_on"]) and last["promised_on"] < today and forms.NOTICE not in sent_today and state == "E":
+    broken = last is not None and _has(last["promised_on"]) and last["promised_on"] < today
+    if broken and state == "E" and forms.NOTICE not in sent_today:
         return Advice(t("complaint.next_promise", day=last["promised_on"]), forms.NOTICE)
     if sent_today:
         return Advice(t("complaint.next_wait"), None)
@@ -331,13 +397,15 @@ def advice(c: Mapping, urges: pd.DataFrame, reported: bool, zone: ZoneInfo, as_o
 
 def clock_rows(clocks: pd.DataFrame, urges: pd.DataFrame, zone: ZoneInfo, as_of: datetime) -> pd.DataFrame:
     """Every clock and how it stands: the day of its limit, then kept, late or due, as Markdown."""
-    rows = [(t(f"complaint.clock_{CLOCKS[c.clock]}"), clock_words(c, zone, as_of)) for c in clocks.itertuples() if c.clock in CLOCKS]
+    rows = [(t(f"complaint.clock_{CLOCKS[c.clock]}"), clock_words(c, zone, as_of)) for c in clocks.itertuples()
+            if c.clock in CLOCKS]
     if len(urges) and _has(urges.iloc[0]["ack_due_at"]) and urges.iloc[0]["via"] == "message":
         last = urges.iloc[0]
         signed = last["acknowledged_at"] if _has(last["acknowledged_at"]) else None
         kept = signed is not None and signed <= last["ack_due_at"]
-        word = t("complaint.clock_kept") if kept else f":red[{t('complaint.clock_late')}]" if signed or last["ack_due_at"] < as_of else \
-            f":orange[{t('complaint.clock_today')}]" if last["ack_due_at"].astimezone(zone).date() == as_of.astimezone(zone).date() else ""
+        late, today = signed or last["ack_due_at"] < as_of, _day(last["ack_due_at"], zone) == _day(as_of, zone)
+        word = t("complaint.clock_kept") if kept else f":red[{t('complaint.clock_late')}]" if late else \
+            f":orange[{t('complaint.clock_today')}]" if today else ""
         rows.append((t("complaint.clock_urge"), f"{words.deadline(last['ack_due_at'], zone)} {word}"))
     return pd.DataFrame(rows, columns=["clock", "words"])
 
@@ -364,11 +432,19 @@ def contact_rows(contacts: pd.DataFrame, source: str | None, source_contacts: pd
     for rank, key in ((1, "first_contact"), (2, "second_contact"), (3, "leader")):
         known = by_rank.get(rank)
         if known is not None or rank == 1:
-            rows.append((t(f"complaint.{key}"), person_words(known) if known is not None else t("complaint.no_contact")))
+            rows.append((t(f"complaint.{key}"), person_words(known) if known is not None
+                         else t("complaint.no_contact")))
     if source:
-        first = next((k for k in source_contacts.itertuples() if k.rank == 1), None) if source_contacts is not None else None
+        first = next((k for k in source_contacts.itertuples() if k.rank == 1),
+                     None) if source_contacts is not None else None
         rows.append((t("complaint.source_unit"), source + (f"　{person_words(first)}" if first is not None else "")))
     return pd.DataFrame(rows, columns=["who", "what"])
+
+
+def holder_rows(held: pd.DataFrame) -> pd.DataFrame:
+    """Who had it, and for how many working days."""
+    name = held["unit_en"].fillna(held["unit"]) if words.language() == "en" else held["unit"]
+    return pd.DataFrame({"unit": name, "days": [t("complaint.days", n=whole(n)) for n in held["days"]]})
 
 
 def person_words(known) -> str:
@@ -417,7 +493,8 @@ def _reason(e) -> str:
 
 def _unit(e, side: str) -> str:
     name, english = getattr(e, side), getattr(e, f"{side}_en")
-    return literal(english if words.language() == "en" and isinstance(english, str) else name) if isinstance(name, str) else t("unit.none")
+    return literal(english if words.language() == "en" and isinstance(english, str)
+                   else name) if isinstance(name, str) else t("unit.none")
 
 
 def _day(moment: datetime, zone: ZoneInfo) -> date:

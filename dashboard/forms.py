@@ -1,9 +1,10 @@
 """The acts as dialogs: urge one or many, note a call, reassign.
 
-A button opens a form (``on_click=forms.urge``), the page ends with ``forms.show(place)`` and begins with ``forms.said()``,
-which tells what came of the last act. A form makes its idempotency key once, when it is opened. The click reads every value
-into a local and then writes once: every access to Streamlit is a point where a rerun may abort the run. After an answer the
-key is a new one; after a broken connection it is kept, so that trying again can do the act only once. What was typed stays.
+A button opens a form (``on_click=forms.urge``), the page ends with ``forms.show(place)`` and begins with
+``forms.said()``, which tells what came of the last act. A form makes its idempotency key once, when it is opened. The
+click reads every value into a local and then writes once: every access to Streamlit is a point where a rerun may abort
+the run. After an answer the key is a new one; after a broken connection it is kept, so that trying again can do the act
+only once. What was typed stays.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,14 +33,17 @@ _NAMED = 6  # so many units are named in a preview
 
 def urge(place: str, rows: pd.DataFrame, level: int | None = None, via: str = "message") -> None:
     """Open the urge form for rows of a list (``complaints.listing``); for on_click."""
-    some = [{"id": int(r.complaint_id), "number": r.complaint_no, "unit": int(r.unit_id), "state": r.state, "late": _whole(r.days_late),
-             "contact": r.contact, "phone": r.contact_phone, "reported": isinstance(r.delay_reason, str)} for r in rows.itertuples()]
+    some = [{"id": int(r.complaint_id), "number": r.complaint_no, "unit": int(r.unit_id), "state": r.state,
+             "late": _whole(r.days_late),
+             "contact": r.contact, "phone": r.contact_phone, "reported": isinstance(r.delay_reason, str)}
+             for r in rows.itertuples()]
     _begin({"kind": "urge", "place": place, "rows": some, "level": level or suggested(some), "via": via})
 
 
 def reassign(place: str, row: Mapping) -> None:
-    """Open the form to reassign one complaint; ``row`` has complaint_id, complaint_no and version as they were drawn."""
-    _begin({"kind": "reassign", "place": place, "id": int(row["complaint_id"]), "number": row["complaint_no"], "version": int(row["version"])})
+    """Open the form to reassign one complaint; ``row``: complaint_id, complaint_no and version as they were drawn."""
+    _begin({"kind": "reassign", "place": place, "id": int(row["complaint_id"]), "number": row["complaint_no"],
+            "version": int(row["version"])})
 
 
 def show(place: str) -> None:
@@ -68,7 +72,7 @@ def suggested(rows: Iterable[Mapping]) -> int:
 
 
 def levels(rows: Iterable[Mapping]) -> list[int]:
-    """The steps that make sense: no reminder once the limit has passed, 拟通报 only past 5 working days without a reason."""
+    """The steps that make sense: no reminder after the limit, 拟通报 only past 5 working days without a reason."""
     late = [row for row in rows if row["state"] == "E"]
     if not late:
         return [REMINDER]
@@ -76,7 +80,10 @@ def levels(rows: Iterable[Mapping]) -> list[int]:
 
 
 def outcome_words(outcome: acts.Outcome, level: int, names: Mapping[int, str], zone: ZoneInfo) -> list[str]:
-    """What came of an urge, in sentences: done and told, then what was left out and why. ``names``: unit and contact of one. Pure."""
+    """What came of an urge, in sentences: done and told, then what was left out and why. Pure.
+
+    ``names`` is what to say of a single complaint.
+    """
     done, lines, skipped = len(outcome.done), [], outcome.skipped
     if done == 1 and not skipped and outcome.done[0] in names:
         lines.append(names[outcome.done[0]])
@@ -85,10 +92,12 @@ def outcome_words(outcome: acts.Outcome, level: int, names: Mapping[int, str], z
     by_whom: dict[str, int] = {}
     for one in skipped:
         if one["code"] == "already_urged":
-            by_whom[one.get("who") or t("complaint.system")] = by_whom.get(one.get("who") or t("complaint.system"), 0) + 1
+            by_whom[one.get("who") or t("complaint.system")] = by_whom.get(one.get("who") or t("complaint.system"),
+                                                                           0) + 1
     if len(skipped) == 1 and by_whom and not done:
         one = skipped[0]
-        lines.append(t("act.urged_today", who=literal(next(iter(by_whom))), time=words.moment(datetime.fromisoformat(one["at"]), zone),
+        lines.append(t("act.urged_today", who=literal(next(iter(by_whom))),
+                       time=words.moment(datetime.fromisoformat(one["at"]), zone),
                        level=t(LEVEL_WORDS[level])))
     else:
         lines += [t("act.urged_by", n=n, who=literal(who)) for who, n in by_whom.items()]
@@ -102,10 +111,12 @@ def refusal_words(refused: acts.Refused, zone: ZoneInfo) -> str:
     code, params = refused.code, refused.params
     if code == "changed_meanwhile":
         key = {"reassigned": "conflict_moved", "done": "conflict_done"}.get(params["what"], "conflict_changed")
-        return t(f"act.{key}", who=literal(params["who"] or t("complaint.system")), time=words.moment(params["at"], zone))
+        return t(f"act.{key}", who=literal(params["who"] or t("complaint.system")),
+                 time=words.moment(params["at"], zone))
     if code == "conflict_of_interest":
         return t("act.reassign_person", person=literal(params["person"]))
-    return t({"no_reason": "act.no_reason", "no_contact_name": "act.no_spoke_to", "same_unit": "act.same_unit", "already_done": "act.is_done",
+    return t({"no_reason": "act.no_reason", "no_contact_name": "act.no_spoke_to", "same_unit": "act.same_unit",
+              "already_done": "act.is_done",
               "not_there": "complaint.not_found", "key_reused": "act.key_reused"}.get(code, "act.failed"))
 
 
@@ -123,7 +134,8 @@ def _urge_form() -> None:
     if one:
         unit = names[one["unit"]].name if one["unit"] in names else t("unit.none")
         st.markdown(f"{t('act.urge_to')} **{literal(unit)}**　{_contact(one)}")
-    level = st.segmented_control(t("act.urge_level"), steps, default=form["level"] if form["level"] in steps else steps[-1], required=True,
+    level = st.segmented_control(t("act.urge_level"), steps, default=form["level"] if form["level"] in steps
+                                 else steps[-1], required=True,
                                  format_func=lambda step: t(LEVEL_WORDS[step]), key=f"level_{serial}")
     today = data.read(complaints.urged_today, [row["id"] for row in rows])
     again = today[today["level"] == level]
@@ -134,16 +146,20 @@ def _urge_form() -> None:
         st.caption(unit_list(places, names))
     if one and len(again):
         last = again.iloc[0]
-        st.markdown(t("act.urged_today", who=literal(last["who"] or t("complaint.system")), time=words.moment(last["sent_at"], zone),
+        st.markdown(t("act.urged_today", who=literal(last["who"] or t("complaint.system")),
+                      time=words.moment(last["sent_at"], zone),
                       level=t(LEVEL_WORDS[level])))
     elif len(again):
         for who, some in again.groupby("who", dropna=False):
             st.markdown(t("act.urged_by", n=len(some), who=literal(_text(who) or t("complaint.system"))))
     with _typed(form):
         if telephone:
-            st.text_input(t("act.telephone_spoke"), value=_text((one or {}).get("contact")), key=f"spoke_{serial}", max_chars=60)
-            st.text_input(t("act.telephone_promise"), key=f"promised_{serial}", placeholder=t("act.promise_hint"), max_chars=20)
-        st.text_area(t("act.telephone_words") if telephone else t("act.urge_words"), key=f"note_{serial}", max_chars=500, height=88,
+            st.text_input(t("act.telephone_spoke"), value=_text((one or {}).get("contact")), key=f"spoke_{serial}",
+                          max_chars=60)
+            st.text_input(t("act.telephone_promise"), key=f"promised_{serial}", placeholder=t("act.promise_hint"),
+                          max_chars=20)
+        st.text_area(t("act.telephone_words") if telephone else t("act.urge_words"), key=f"note_{serial}",
+                     max_chars=500, height=88,
                      placeholder=t("act.telephone_hint") if telephone else t("act.urge_words_hint"))
         label = t("act.save") if telephone else t("act.urge_confirm") if one else t("act.urge_n", n=len(left))
         _buttons(form, label, partial(_do_urge, form, level), disabled=not left)
@@ -168,7 +184,8 @@ def _do_urge(form: dict, level: int) -> None:
         _answer(form, problem=t("act.promise_bad"))
         return
     _commit(form, "urge", acts.urge, lambda outcome: outcome_words(outcome, level, names, zone),
-            complaints=[row["id"] for row in rows], level=level, note=note, via=form["via"], spoke_to=spoke_to, promised=promised)
+            complaints=[row["id"] for row in rows], level=level, note=note, via=form["via"], spoke_to=spoke_to,
+            promised=promised)
 
 
 def _reassign_form() -> None:
@@ -189,14 +206,17 @@ def _reassign_form() -> None:
     if _text(seen["person"]):
         st.markdown(f":material/block: {t('act.reassign_person', person=literal(seen['person']))}")
     with _typed(form):
-        st.selectbox(t("act.reassign_unit"), offered, index=None, format_func=lambda one: _path(one, names), key=f"unit_{serial}",
+        st.selectbox(t("act.reassign_unit"), offered, index=None, format_func=lambda one: _path(one, names),
+                     key=f"unit_{serial}",
                      placeholder=t("act.find_unit"))
-        st.text_input(t("act.reassign_handler"), key=f"handler_{serial}", max_chars=60, placeholder=t("act.handler_hint"))
+        st.text_input(t("act.reassign_handler"), key=f"handler_{serial}", max_chars=60,
+                      placeholder=t("act.handler_hint"))
         st.text_area(t("act.reassign_reason"), key=f"reason_{serial}", max_chars=500, height=88)
         left = days_left(seen)
         if left is not None:
             limit = words.deadline(seen["due_at"], zone)
-            st.caption((t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit, n=left)) + t("act.both_told"))
+            st.caption((t("act.reassign_late", day=limit) if left < 0 else t("act.reassign_left", day=limit,
+                                                                             n=left)) + t("act.both_told"))
             if arrives_late(seen):
                 st.markdown(t("act.late_arrival"))
         _buttons(form, t("act.reassign_confirm"), partial(_do_reassign, form))
@@ -204,14 +224,15 @@ def _reassign_form() -> None:
 
 def _do_reassign(form: dict) -> None:
     """The click: every value into a local, then one write."""
-    state, serial, zone = st.session_state, form["serial"], ZoneInfo(settings().zone)
+    state, serial = st.session_state, form["serial"]
     unit, reason = state.get(f"unit_{serial}"), (state.get(f"reason_{serial}") or "").strip()
     handler = (state.get(f"handler_{serial}") or "").strip() or None
     names = context.names_of_units(data.read(units.tree).itertuples())
     if unit is None or not reason:
         _answer(form, problem=t("act.no_reason") if unit else t("act.no_unit"))
         return
-    _commit(form, "reassign", acts.reassign, lambda outcome: [t("act.reassigned_to", number=literal(form["number"]), unit=literal(names[unit].name))],
+    _commit(form, "reassign", acts.reassign, lambda outcome: [t("act.reassigned_to", number=literal(form["number"]),
+                                                                unit=literal(names[unit].name))],
             complaint_id=form["id"], version=form["version"], unit_id=int(unit), handler=handler, reason=reason)
 
 
@@ -223,18 +244,23 @@ def bar(rows: pd.DataFrame, picked: pd.DataFrame, f: context.Frame, place: str, 
         if picked.empty:
             st.markdown(f":gray[{t('overdue.none_picked')}]", width="content")
             st.space("stretch")
-            st.button(t("act.urge_all", n=len(rows)), icon=":material/notifications_active:", on_click=partial(urge, place, rows), key="urge_all")
+            st.button(t("act.urge_all", n=len(rows)), icon=":material/notifications_active:",
+                      on_click=partial(urge, place, rows), key="urge_all")
             return
         places = list(dict.fromkeys(int(one) for one in picked["unit_id"]))
         st.markdown(f"{t('overdue.picked', n=len(picked), units=len(places))} "
-                    f":gray[{t('overdue.picked_messages', names=unit_list(places, f.units), n=len(places))}]", width="content")
+                    f":gray[{t('overdue.picked_messages', names=unit_list(places, f.units), n=len(places))}]",
+                    width="content")
         st.space("stretch")
-        st.button(t("act.urge_n", n=len(picked)), type="primary", icon=":material/notifications_active:", on_click=partial(urge, place, picked),
+        st.button(t("act.urge_n", n=len(picked)), type="primary", icon=":material/notifications_active:",
+                  on_click=partial(urge, place, picked),
                   key="urge_picked")
-        st.button(t("act.letter"), icon=":material/description:", on_click=partial(urge, place, picked, LETTER), key="letter_picked",
+        st.button(t("act.letter"), icon=":material/description:", on_click=partial(urge, place, picked, LETTER),
+                  key="letter_picked",
                   disabled=not (picked["state"] == "E").any())
         if may_reassign:
-            st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, picked.iloc[0]), disabled=len(picked) > 1,
+            st.button(t("act.reassign"), icon=":material/swap_horiz:",
+                      on_click=partial(reassign, place, picked.iloc[0]), disabled=len(picked) > 1,
                       help=t("act.one_only") if len(picked) > 1 else None, key="reassign_picked")
         st.button(t("overdue.unpick"), type="tertiary", on_click=_unpick, key="unpick")
 
@@ -242,42 +268,53 @@ def bar(rows: pd.DataFrame, picked: pd.DataFrame, f: context.Frame, place: str, 
 def box(c: Mapping, row: pd.DataFrame, advice: str, act: int | str | None, place: str) -> None:
     """On a complaint's page: what to do now, the suggested act first, and the others the viewer may carry out."""
     role = session.viewer().role
+    if not permissions.may(role, "urge"):
+        return
+    links.section(t("complaint.next_step"))
     with st.container(border=True, gap="small"):
         st.markdown(advice)
-        if not permissions.may(role, "urge") or row.empty or c["state"] in ("A", "B", "X"):
+        if row.empty or c["state"] in ("A", "B", "X"):
             return
         ask = partial(urge, place, row)
         if isinstance(act, int):
-            st.button(t(LEVEL_WORDS[act]), type="primary", icon=":material/notifications_active:", width="stretch", on_click=partial(ask, act),
+            st.button(t(LEVEL_WORDS[act]), type="primary", icon=":material/notifications_active:", width="stretch",
+                      on_click=partial(ask, act),
                       key="suggested")
         with st.container(horizontal=True, gap="xsmall"):
             st.button(t("act.urge"), icon=":material/notifications:", on_click=ask, width="stretch", key="urge")
-            st.button(t("act.letter"), icon=":material/description:", on_click=partial(ask, LETTER), width="stretch", disabled=c["state"] != "E",
+            st.button(t("act.letter"), icon=":material/description:", on_click=partial(ask, LETTER), width="stretch",
+                      disabled=c["state"] != "E",
                       key="letter")
         with st.container(horizontal=True, gap="xsmall"):
-            st.button(t("act.telephone"), icon=":material/call:", type="primary" if act == "telephone" else "secondary", width="stretch",
+            st.button(t("act.telephone"), icon=":material/call:", type="primary" if act == "telephone" else "secondary",
+                      width="stretch",
                       on_click=partial(ask, via="telephone"), key="telephone")
             if permissions.may(role, "reassign"):
-                st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, c), width="stretch", key="reassign")
+                st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, c),
+                          width="stretch", key="reassign")
 
 
-def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place: str, may_urge: bool, few: int) -> None:
+def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place: str, may_urge: bool,
+          few: int) -> None:
     """The list on a phone: late by, marks, unit; the matter; whom to ring; a button to urge."""
     shown = st.session_state.get("overdue.cards", few)
     for row in rows.head(shown).itertuples():
         with st.container(border=True, gap="xsmall"):
-            late = f":red[**{words.late_by(_whole(row.days_late))}**]" if row.state == "E" else \
-                f":orange[**{t('unit.left', n=_whole(row.days_left))}**]" if row.state == "D" else f"**{t(f'state.{row.state}')}**"
+            late = {"E": f":red[**{words.late_by(_whole(row.days_late))}**]",
+                    "D": f":orange[**{t('unit.left', n=_whole(row.days_left))}**]"}
+            late = late.get(row.state, f"**{t(f'state.{row.state}')}**")
             badges = " ".join(f":gray-badge[{one}]" for one in tables.flags(row.marks))
             st.markdown(f"{late} {badges}　:gray[{literal(f.unit_name(row.unit_id))}]")
             links.link(literal(row.title), "complaint", {**around, "number": row.complaint_no}, icon=None)
             with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
                 times = t("overdue.urged_times", n=int(row.urges)) if row.urges else t("urge.none")
                 unsigned = "" if not row.urges or row.urge_signed is True else f" **{t('urge.unsigned')}**"
-                st.markdown(f"{_contact({'contact': row.contact, 'phone': row.contact_phone})}　:gray[:small[{times}{unsigned}]]", width="content")
+                whom = _contact({"contact": row.contact, "phone": row.contact_phone})
+                st.markdown(f"{whom}　:gray[:small[{times}{unsigned}]]", width="content")
                 st.space("stretch")
                 if may_urge:
-                    st.button(t("act.urge"), on_click=partial(urge, place, rows[rows["complaint_id"] == row.complaint_id]), key=f"urge_{row.complaint_id}")
+                    one = rows[rows["complaint_id"] == row.complaint_id]
+                    st.button(t("act.urge"), on_click=partial(urge, place, one), key=f"urge_{row.complaint_id}")
     if len(rows) > shown:
         st.button(t("overdue.more", n=len(rows) - shown), type="tertiary", width="stretch", key="more_cards",
                   on_click=lambda: st.session_state.update({"overdue.cards": shown + 20}))
@@ -290,18 +327,20 @@ def _unpick() -> None:
 # -- how an act is carried out --------------------------------------------------------------------------------------
 
 def _commit(form: dict, permission: str, act, tell, **params) -> None:
-    """One write with the form's key. An answer of any kind closes the matter; without one the key is kept for another try."""
+    """One write with the form's key. Any answer closes the matter; without one the key is kept for another try."""
     zone = ZoneInfo(settings().zone)
     try:
         outcome = data.write(permission, act, key=form["key"], **params)
     except acts.Refused as refused:
-        _answer(form, problem=refusal_words(refused, zone), stale=refused.code in ("changed_meanwhile", "already_done", "key_reused"))
+        _answer(form, problem=refusal_words(refused, zone), stale=refused.code in ("changed_meanwhile", "already_done",
+                                                                                   "key_reused"))
     except (PermissionError, NotAllowed):
         _answer(form, problem=t("act.not_allowed"))
     except (OperationalError, TimeoutError):
         st.session_state[_OPEN] = {**form, "problem": t("act.lost"), "retry": True}
     except DBAPIError as error:
-        known = {"42501": "act.not_allowed", "23514": "act.refused", "23503": "act.refused"}.get(getattr(error.orig, "pgcode", None))
+        known = {"42501": "act.not_allowed", "23514": "act.refused", "23503": "act.refused"}
+        known = known.get(getattr(error.orig, "pgcode", None))
         if known is None:
             raise
         _answer(form, problem=t(known))
@@ -314,7 +353,8 @@ def _commit(form: dict, permission: str, act, tell, **params) -> None:
 
 
 def _begin(form: dict) -> None:
-    st.session_state[_OPEN] = {**form, "key": uuid4().hex, "serial": uuid4().hex[:8], "problem": "", "retry": False, "stale": False}
+    st.session_state[_OPEN] = {**form, "key": uuid4().hex, "serial": uuid4().hex[:8], "problem": "", "retry": False,
+                               "stale": False}
 
 
 def _answer(form: dict, problem: str, stale: bool = False) -> None:
@@ -349,7 +389,8 @@ def _buttons(form: dict, label: str, act, disabled: bool = False) -> None:
         if form["stale"]:
             st.form_submit_button(t("act.refresh"), on_click=_reload, key=f"reload_{form['serial']}")
         st.form_submit_button(t("act.cancel"), on_click=_close, type="tertiary", key=f"cancel_{form['serial']}")
-        st.form_submit_button(t("error.retry") if form["retry"] else label, type="primary", on_click=act, disabled=disabled,
+        st.form_submit_button(t("error.retry") if form["retry"] else label, type="primary", on_click=act,
+                              disabled=disabled,
                               key=f"confirm_{form['serial']}")
 
 
@@ -381,7 +422,8 @@ def _contact(row: Mapping) -> str:
 
 def _path(unit: int, names: Mapping[int, context.Unit]) -> str:
     above = names[unit].parent
-    return names[unit].name if above is None or names[above].parent is None else f"{names[unit].name}　{names[above].short}"
+    root = above is None or names[above].parent is None
+    return names[unit].name if root else f"{names[unit].name}　{names[above].short}"
 
 
 def _text(value: object) -> str:

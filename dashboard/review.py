@@ -295,7 +295,9 @@ def card(key: str, now: object, before: object, period: Period, ended: bool, pho
                 "note": t("review.at_end") if overdue_one and ended else ""}
     value, last = rate(*now), rate(*before)
     change = points(value, last) if min(now[1], before[1]) >= FEW else None  # a few cases are not compared
-    return {"value": words.percent(*now), "note": f"{now[0]:,}/{now[1]:,}" if now[1] else "", "down": change < 0 if change else None,
+    fraction = f"{now[0]:,}/{now[1]:,}" if now[1] else ""
+    # a phone's card has room for seven signs beside the rate; the fraction stands in the sentence above as well
+    return {"value": words.percent(*now), "note": "" if phone and len(fraction) > 7 else fraction, "down": change < 0 if change else None,
             "delta": None if change is None else t("review.delta_points", x=words.number(abs(change), 1)),
             "compared": None if phone else compared}
 

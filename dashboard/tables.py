@@ -31,7 +31,8 @@ OVERDUE = {  # column of the data -> (words, width in px); 1,256 px and the chec
     "delay": ("overdue.col_delay", 94),
 }
 FLAGS = ("major", "media", "regulator", "directive", "repeat", "anonymous")
-STAGES = {"at_unit": "overdue.stage_at_unit", "to_sign": "overdue.stage_unsigned", "investigating": "overdue.stage_handling",
+STAGES = {"at_unit": "overdue.stage_at_unit", "to_sign": "overdue.stage_unsigned",
+          "investigating": "overdue.stage_handling",
           "drafting": "overdue.stage_replying"}
 
 
@@ -75,7 +76,8 @@ def overdue_columns(longest: int, *, soon: bool = False, marks: Sequence[str] = 
     return columns
 
 
-def overdue_rows(rows: pd.DataFrame, unit_name: Callable[[object], str], zone: ZoneInfo, soon: bool = False) -> pd.DataFrame:
+def overdue_rows(rows: pd.DataFrame, unit_name: Callable[[object], str], zone: ZoneInfo,
+                 soon: bool = False) -> pd.DataFrame:
     """The rows of ``complaints.listing`` as the overdue table writes them: the columns of ``OVERDUE``."""
     return pd.DataFrame({
         "marks": [flags(marks) for marks in rows["marks"]],
@@ -113,7 +115,8 @@ def urged(times: int, last: object, signed: object, zone: ZoneInfo) -> str:
     """3次 3月6日 已签收."""
     if not times:
         return t("urge.none")
-    return t("urge.line", n=int(times), day=day(last, zone), sign=t("urge.signed" if signed is True else "urge.unsigned"))
+    return t("urge.line", n=int(times), day=day(last, zone), sign=t("urge.signed" if signed is True
+                                                                    else "urge.unsigned"))
 
 
 def from_to(about: str, unit: str, places: float) -> str:
@@ -132,9 +135,10 @@ def day(moment: object, zone: ZoneInfo) -> str:
     return "" if pd.isna(moment) else words.day(moment.astimezone(zone).date())
 
 
-def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, ColumnConfig], name: str, alt: str) -> list[int]:
-    """The table with a check box a row: which complaints are ticked. Ticks belong to complaints, not to places, so they stay
-    where they are when the list changes under them, and survive a change of filter and back."""
+def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, ColumnConfig], name: str,
+               alt: str) -> list[int]:
+    """The table with a check box a row: which complaints are ticked. Ticks belong to complaints, not to places: they
+    stay where they are when the list changes under them, and survive a change of filter and back."""
     kept = f"{name}.picked"
     picked, turn = st.session_state.setdefault(kept, []), st.session_state.get(f"{name}.turn", 0)
     key = f"{name}_{blake2b(repr([ids, turn, words.language()]).encode(), digest_size=6).hexdigest()}"
@@ -142,12 +146,15 @@ def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, Column
     def pick() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         here = set(ids)
-        st.session_state[kept] = [one for one in st.session_state[kept] if one not in here] + [ids[row] for row in rows if row < len(ids)]
+        st.session_state[kept] = [one for one in st.session_state[kept] if one not in here] + [ids[row] for row in rows
+                                                                                               if row < len(ids)]
 
     place = {one: row for row, one in enumerate(ids)}
-    st.dataframe(shown, hide_index=True, row_height=ROW_HEIGHT, height=height(len(shown)), column_config=config, key=key, on_select=pick,
+    st.dataframe(shown, hide_index=True, row_height=ROW_HEIGHT, height=height(len(shown)), column_config=config,
+                 key=key, on_select=pick,
                  selection_mode="multi-row", alt=alt,
-                 selection_default={"selection": {"rows": [place[one] for one in picked if one in place], "columns": [], "cells": []}})
+                 selection_default={"selection": {"rows": [place[one] for one in picked if one in place], "columns": [],
+                                                  "cells": []}})
     return [one for one in ids if one in set(st.session_state[kept])]
 
 

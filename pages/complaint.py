@@ -2,7 +2,6 @@
 
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 import streamlit as st
 
 from dashboard import charts, complaint, context, data, forms, links, navigation, tables, trail, words
@@ -29,35 +28,32 @@ if c is None:
 
 key = int(c["complaint_id"])
 urges, events = data.read(complaints.urges, key), data.read(complaints.timeline, key)
-found, body, customer = data.read(clocks.explain, key), data.read(complaints.texts, key), data.read(complaints.person, key)
-row = data.read(complaints.by_id, [key])
-english = words.language() == "en"
-unit = lambda side: literal((english and c[f"{side}_en"]) or c[side]) if isinstance(c[side], str) else t("unit.none")
+found, body = data.read(clocks.explain, key), data.read(complaints.texts, key)
+row, customer = data.read(complaints.by_id, [key]), data.read(complaints.person, key)
+source = complaint.number(c["source_unit_id"])
 
 # -- what it is, where it stands
 links.heading(literal(c["title"]) or literal(number))
-facts = [("number", literal(number)), ("accountable", unit("charged")), ("complained", unit("about")), ("responsible", unit("unit")),
-         ("category", literal(categories.get(c["category_id"], t("unit.none")))), ("channel", literal(channels.get(c["channel_id"], t("unit.none")))),
-         ("received", words.moment(c["received_at"], zone))]
-kind = {"s": "simple", "c": "complex"}.get(c["complexity"])
-facts += [("amount", words.number(float(c["amount"]), 2))] if pd.notna(c["amount"]) else []
 with st.container(gap="xsmall"):
-    st.markdown(complaint.badges(c, urges, [*complaint.flags(c, (events["code"] == "directive").any()), *([t(f"complaint.{kind}")] if kind else [])]))
-    st.markdown("　".join(f":gray[{t(f'complaint.{name}')}] {value}" for name, value in facts))
+    st.markdown(complaint.badges(c, urges, (events["code"] == "directive").any()))
+    st.markdown(complaint.facts(c, categories.get, channels.get, zone, as_of))
 links.sentence(complaint.finding(c, zone, as_of))
 if c["provisional"]:
-    st.markdown(f":material/warning: :orange[**{t('complaint.provisional', year=str(c['due_at'].astimezone(zone).year))}**]")
+    year = str(c["due_at"].astimezone(zone).year)
+    st.markdown(f":material/warning: :orange[**{t('complaint.provisional', year=year)}**]")
 if found and found["limit"] is not None:
     links.section(t("complaint.trace"))
     ended = c["ended_at"] if c["state"] in "AB" else None
-    days, marks = complaint.strip(found["trace"], zone, day_zero=found["rule"]["day_zero"], ended=ended, late=complaint.whole(c["days_late"]))
+    days, marks = complaint.strip(found["trace"], zone, day_zero=found["rule"]["day_zero"], ended=ended,
+                                  late=complaint.whole(c["days_late"]))
     with st.grid(1, min_column_width=620, wrap=False):
         st.plotly_chart(charts.limit_strip(days, marks, {"empty": t("empty.chart")}), config=charts.CONFIG, key="strip",
                         alt=t("complaint.trace_alt", day=words.deadline(found["limit"], zone)))
 if found:
     st.caption(complaint.basis(found))
 
-left, right = st.columns([7, 4], gap="medium") if not tables.is_phone() else st.columns([4, 7])[::-1]  # stacked: what to do comes first
+# on a phone the columns stand below each other: what to do comes first
+left, right = st.columns([4, 7])[::-1] if tables.is_phone() else st.columns([7, 4], gap="medium")
 with left:
     one, two = st.columns(2, gap="medium")
     with one:
@@ -66,29 +62,30 @@ with left:
     with two:
         links.section(t("complaint.demand"))
         st.text((body["demand"] or t("complaint.no_demand")) if body is not None else t("complaint.masked"))
-        known = t("complaint.anonymous") if c["anonymous"] else "　".join(filter(None, (customer["name"], customer["phone"]))) if customer is not None else ""
-        st.markdown(f":gray[{t('complaint.customer')}] {literal(known or t('complaint.no_customer'))}")
+        st.markdown(f":gray[{t('complaint.customer')}] {complaint.customer_words(c, customer)}")
     links.section(t("complaint.timeline"))
-    history = complaint.timeline(events, urges, c, zone, as_of, lambda one: categories.get(one, t("unit.none")), found["trace"] if found else None)
+    history = complaint.timeline(events, urges, c, zone, as_of, lambda one: categories.get(one, t("unit.none")),
+                                 found["trace"] if found else None)
     links.ranked_table(history, {"time": literal, "event": str, "result": str},
-                       names={"time": t("complaint.col_time"), "event": t("complaint.col_event"), "result": t("complaint.col_result")})
+                       names={"time": t("complaint.col_time"), "event": t("complaint.col_event"),
+                              "result": t("complaint.col_result")})
     title, seven = complaint.elements(data.read(complaints.reply, key))
     links.section(title)
     if len(seven):
-        links.ranked_table(seven, dict.fromkeys(seven.columns, str), names={one: t(f"complaint.col_{one}") for one in seven.columns})
+        heads = {one: t(f"complaint.col_{one}") for one in seven.columns}
+        links.ranked_table(seven, dict.fromkeys(seven.columns, str), names=heads)
 with right:
     advice = complaint.advice(c, urges, (events["code"] == "delay_reported").any(), zone, as_of)
-    links.section(t("complaint.next_step"))
     forms.box(c, row, advice.words, advice.act, PLACE)
     links.section(t("complaint.whom"))
-    links.ranked_table(complaint.contact_rows(data.read(complaints.contacts, int(c["unit_id"])), unit("source_unit") if pd.notna(c["source_unit_id"]) else None,
-                                              data.read(complaints.contacts, int(c["source_unit_id"])) if pd.notna(c["source_unit_id"]) else None),
-                       {"who": str, "what": str}, header=False)
+    theirs = data.read(complaints.contacts, source) if source else None
+    whom = complaint.contact_rows(data.read(complaints.contacts, int(c["unit_id"])), complaint.unit(c, "source_unit"),
+                                  theirs)
+    links.ranked_table(whom, {"who": str, "what": str}, header=False)
     links.section(t("complaint.clocks"))
-    links.ranked_table(complaint.clock_rows(data.read(complaints.clocks, key), urges, zone, as_of), {"clock": str, "words": str}, header=False)
+    links.ranked_table(complaint.clock_rows(data.read(complaints.clocks, key), urges, zone, as_of),
+                       {"clock": str, "words": str}, header=False)
     links.section(t("complaint.time_at"))
-    held = data.read(complaints.holders, key)
-    held = pd.DataFrame({"unit": held["unit_en"].fillna(held["unit"]) if english else held["unit"],
-                         "days": [t("complaint.days", n=complaint.whole(n)) for n in held["days"]]})
+    held = complaint.holder_rows(data.read(complaints.holders, key))
     links.ranked_table(held, header=False) if len(held) else st.caption(t("complaint.time_at_none"))
 forms.show(PLACE)

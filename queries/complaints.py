@@ -180,9 +180,11 @@ def timeline(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.Data
 
 
 def texts(conn: Connection, complaint_id: int) -> pd.Series | None:
-    """Text and demand with identities masked; None where there is none or the role may not read it."""
+    """Text and demand with identities masked, empty where there are none; None where the role may not read them."""
+    if not conn.execute(text("select has_table_privilege('complaint_text', 'select')")).scalar():
+        return None
     frame = pd.read_sql(_TEXTS, conn, params={"id": complaint_id})
-    return None if frame.empty else frame.iloc[0]
+    return pd.Series({"text": "", "demand": ""}) if frame.empty else frame.iloc[0]
 
 
 def person(conn: Connection, complaint_id: int) -> pd.Series | None:

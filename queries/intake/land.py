@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from decimal import Decimal
 
 import psycopg2
 from sqlalchemy import Connection, TextClause, text

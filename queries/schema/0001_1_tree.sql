@@ -55,6 +55,9 @@ begin
     select max(label) into top from unit where parent_id is not distinct from new.parent_id;
     new.label := coalesce(top, above.label, 0) + unit_width(new.level);
     new.label_end := new.label + unit_width(new.level) - 1;
+    if new.label_end > above.label_end then
+        raise exception 'there is no room for another unit below %', above.name using errcode = 'check_violation';
+    end if;
     return new;
 end $$;
 create trigger unit_place before insert on unit for each row execute function unit_place();

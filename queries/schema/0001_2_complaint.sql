@@ -15,7 +15,7 @@ create table complaint (
     complaint_no text not null,
     pack         text not null,
     calendar_id  smallint not null references calendar,
-    policy_id    smallint not null references policy,      -- the version in force when it was received
+    policy_id    smallint not null,                        -- the version in force when it was received; checked by complaint_before()
     received_at  timestamptz not null,                     -- when the customer complained
     registered_at timestamptz not null default clock_timestamp(),
     dispatched_at timestamptz,
@@ -30,13 +30,13 @@ create table complaint (
     channel_id   smallint not null references channel,
     channel_kind text,                                     -- government: regulator, central_bank, 12345, petition, consumer
     category_id  smallint not null references category,
-    first_category_id smallint not null references category,
+    first_category_id smallint not null,
     subcategory  text,
     complexity   "char" check (complexity in ('s', 'c')),  -- only where the pack lets it be set
     accepting_unit_id int not null references unit,
     source_unit_id int references unit,                    -- to whom the reply also goes
     unit_id      int not null references unit,             -- responsible now
-    first_unit_id int not null references unit,
+    first_unit_id int not null,
     about_unit_id int not null references unit,            -- complained about
     handler      text,
     person       text,                                     -- complained about

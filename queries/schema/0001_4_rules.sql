@@ -34,6 +34,9 @@ begin
         new.changed_at := clock_timestamp();
     end if;
     select * into p from policy where policy_id = new.policy_id;
+    if not found then
+        raise exception 'there is no policy %', new.policy_id using errcode = 'foreign_key_violation';
+    end if;
     select * into k from category where category_id = new.category_id;
     new.restricted := k.restricted or (tg_op = 'UPDATE' and old.restricted);
     new.ended_at := reply_end(p.end_rule, new, new.anonymous or k.anonymous);

@@ -25,32 +25,38 @@ class Office:
 
     def _build(self, conn):
         head = makers.make_unit(conn, "总行")
-        units = {"head": head, "ningbo": makers.make_unit(conn, "宁波分行", head), "shenzhen": makers.make_unit(conn, "深圳分行", head)}
-        conn.execute(text("insert into unit_contact (unit_id, rank, name, phone) values (:u, 1, '陈立', '0574-87201162')"), {"u": units["ningbo"]})
+        units = {"head": head, "ningbo": makers.make_unit(conn, "宁波分行", head),
+                 "shenzhen": makers.make_unit(conn, "深圳分行", head)}
+        contact = "insert into unit_contact (unit_id, rank, name, phone) values (:u, 1, '陈立', '0574-87201162')"
+        conn.execute(text(contact), {"u": units["ningbo"]})
+        account = text("insert into app_user (login, name, role, all_units) values (:l, :n, :r, true)")
         for login in SUPERVISORS:
-            conn.execute(text("insert into app_user (login, name, role, all_units) values (:l, :n, 'supervisor', true)"),
-                         {"l": login, "n": f"王敏{login[-1]}"})
-        conn.execute(text("insert into app_user (login, name, role, all_units) values ('regulator', '检查组', 'regulator', true)"))
+            conn.execute(account, {"l": login, "n": f"王敏{login[-1]}", "r": "supervisor"})
+        conn.execute(account, {"l": "regulator", "n": "检查组", "r": "regulator"})
         conn.execute(text("insert into app_user (login, name, role) values ('elsewhere', '外地', 'supervisor')"))
-        conn.execute(text("""insert into user_scope select user_id, :u from app_user where login = 'elsewhere'"""), {"u": units["shenzhen"]})
+        conn.execute(text("""insert into user_scope select user_id, :u from app_user where login = 'elsewhere'"""),
+                     {"u": units["shenzhen"]})
         return units
 
     def owner(self, work, **params):
         return connect.as_owner(self.urls["admin"], work, **params)
 
     def complaint(self, unit="ningbo", **columns):
-        return self.owner(lambda conn: makers.make_complaint(conn, received=self.received, unit=self.units[unit], **columns))
+        return self.owner(lambda conn: makers.make_complaint(conn, received=self.received, unit=self.units[unit],
+                                                             **columns))
 
     def act(self, act, login=SUPERVISORS[0], **params):
         with db.writing(self.urls, db.viewer_of(self.urls, login)) as conn:
             return act(conn, **{"key": uuid4().hex, **params})
 
     def reassign(self, complaint, login=SUPERVISORS[0], **params):
-        return self.act(acts.reassign, login, **{"complaint_id": complaint, "version": 1, "unit_id": self.units["shenzhen"], "handler": None,
+        return self.act(acts.reassign, login, **{"complaint_id": complaint, "version": 1,
+                                                 "unit_id": self.units["shenzhen"], "handler": None,
                                                  "reason": "归口办理", **params})
 
     def count(self, table, where="true", **params):
-        return self.owner(lambda conn: conn.execute(text(f"select count(*) from {table} where {where}"), params).scalar_one())
+        return self.owner(lambda conn: conn.execute(text(f"select count(*) from {table} where {where}"),
+                                                    params).scalar_one())
 
     def row(self, sql, **params):
         return self.owner(lambda conn: conn.execute(text(sql), params).mappings().one())
@@ -103,8 +109,10 @@ def test_a_second_urge_on_the_same_working_day_is_skipped_with_who_and_when(offi
     assert outcome.done == [other]
     skipped = outcome.skipped[0]
     assert (skipped["id"], skipped["code"], skipped["who"]) == (one, "already_urged", "王敏0")
-    assert datetime.fromisoformat(skipped["at"]) == office.row("select sent_at from urge where complaint_id = :id", id=one)["sent_at"]
-    assert office.act(acts.urge, complaints=[one], level=3).done == [one], "the next step of the ladder is another matter"
+    assert datetime.fromisoformat(skipped["at"]) == office.row("select sent_at from urge where complaint_id = :id",
+                                                               id=one)["sent_at"]
+    assert office.act(acts.urge, complaints=[one],
+                      level=3).done == [one], "the next step of the ladder is another matter"
 
 
 def test_eight_clicks_at_once_urge_once(office):
@@ -135,9 +143,11 @@ def test_a_call_is_on_record_and_sends_nothing(office):
     with pytest.raises(acts.Refused) as refused:
         office.act(acts.urge, complaints=[one], level=2, via="telephone", spoke_to=" ")
     assert refused.value.code == "no_contact_name"
-    outcome = office.act(acts.urge, complaints=[one], level=2, via="telephone", spoke_to="陈立", promised=datetime.now().date())
+    outcome = office.act(acts.urge, complaints=[one], level=2, via="telephone", spoke_to="陈立",
+                         promised=datetime.now().date())
     assert outcome.done == [one] and outcome.messages == 0 and office.count("outbox") == 0
-    assert office.row("select via, spoke_to, promised_on is not null as promised, acknowledged_at = sent_at as heard from urge") == {
+    sql = "select via, spoke_to, promised_on is not null as promised, acknowledged_at = sent_at as heard from urge"
+    assert office.row(sql) == {
         "via": "telephone", "spoke_to": "陈立", "promised": True, "heard": True}
 
 
@@ -150,14 +160,17 @@ def test_an_urge_without_level_or_complaint_is_refused(office, params, code):
 
 def test_a_reassignment_changes_the_unit_keeps_the_limit_and_tells_both(office):
     one = office.complaint()
-    before = office.row("select due_at, state from state(clock_timestamp()) where complaint_id = :id and clock = 'r'", id=one)
+    sql = """select due_at, state, unit_id, charged_unit_id from state(clock_timestamp())
+              where complaint_id = :id and clock = 'r'"""
+    before = office.row(sql, id=one)
     outcome = office.reassign(one, handler="张三", reason="业务归口")
-    after = office.row("select due_at, state, unit_id, charged_unit_id from state(clock_timestamp()) where complaint_id = :id and clock = 'r'", id=one)
+    after = office.row(sql, id=one)
     assert outcome.done == [one] and outcome.messages == 2
     assert (after["due_at"], after["state"], after["unit_id"]) == (before["due_at"], "E", office.units["shenzhen"])
     assert after["charged_unit_id"] == office.units["ningbo"], "whoever had it when the limit passed stays accountable"
     event = office.row("select reason, unit_from, unit_to, who_is(user_id) as who from event where code = 'reassigned'")
-    assert event == {"reason": "业务归口", "unit_from": office.units["ningbo"], "unit_to": office.units["shenzhen"], "who": "王敏0"}
+    assert event == {"reason": "业务归口", "unit_from": office.units["ningbo"], "unit_to": office.units["shenzhen"],
+                     "who": "王敏0"}
     assert office.count("audit", "act = 'reassign'") == 1 and office.count("outbox", "kind = 'reassigned'") == 2
 
 
@@ -182,7 +195,8 @@ def test_eight_supervisors_reassign_at_once_and_seven_are_told_who_was_faster(of
     assert len(winners) == 1
     for result in results:
         if isinstance(result, acts.Refused):
-            assert (result.code, result.params["who"], result.params["what"]) == ("changed_meanwhile", f"王敏{winners[0]}", "reassigned")
+            assert (result.code, result.params["who"], result.params["what"]) == ("changed_meanwhile",
+                                                                                  f"王敏{winners[0]}", "reassigned")
     assert office.count("event", "code = 'reassigned'") == office.count("audit", "act = 'reassign'") == 1
 
 
@@ -196,7 +210,8 @@ def test_the_loser_is_told_of_the_reassignment_even_if_it_was_urged_since(office
 
 
 @pytest.mark.parametrize(("params", "code"), [
-    ({"reason": "  "}, "no_reason"), ({"handler": " 李四 "}, "conflict_of_interest"), ({"version": 7}, "changed_meanwhile"),
+    ({"reason": "  "}, "no_reason"), ({"handler": " 李四 "}, "conflict_of_interest"),
+    ({"version": 7}, "changed_meanwhile"),
     ({"unit_id": "ningbo"}, "same_unit"), ({"complaint_id": 10**12}, "not_there")])
 def test_what_a_reassignment_may_not_be(office, params, code):
     one = office.complaint(person="李四")
@@ -204,7 +219,8 @@ def test_what_a_reassignment_may_not_be(office, params, code):
     with pytest.raises(acts.Refused) as refused:
         office.reassign(one, **params)
     assert refused.value.code == code
-    assert office.count("event", "code = 'reassigned'") == office.count("outbox") == office.count("request") == 0, "nothing is left of it"
+    left = [office.count("event", "code = 'reassigned'"), office.count("outbox"), office.count("request")]
+    assert left == [0, 0, 0], "nothing is left of it"
 
 
 def test_a_done_complaint_is_not_reassigned_but_a_reopened_one_is(office):
@@ -234,7 +250,8 @@ def test_a_complaint_out_of_scope_does_not_exist_for_the_act(office):
 def test_a_regulators_write_is_denied_by_the_database(office, sql):
     one = office.complaint()
     with pytest.raises(DBAPIError) as error, db.writing(office.urls, db.viewer_of(office.urls, "regulator")) as conn:
-        conn.execute(text(sql.replace("'{}'::jsonb", "cast('{}' as jsonb)")), {"id": one, "unit": office.units["ningbo"]})
+        conn.execute(text(sql.replace("'{}'::jsonb", "cast('{}' as jsonb)")),
+                     {"id": one, "unit": office.units["ningbo"]})
     assert error.value.orig.pgcode == "42501"
 
 
