@@ -71,6 +71,6 @@ def write(permission: str, act: Callable, **params: Any) -> Any:
     if not permissions.may(viewer.role, permission):
         raise PermissionError(permission)
     with db.writing(urls(), viewer) as conn:
-        outcome = act(conn, **params)
-        st.session_state.covers = db.clock(conn)
+        outcome, done = act(conn, **params), db.clock(conn)
+    st.session_state.covers = done              # after COMMIT: touching the session is a point where a reload can end the script
     return outcome
