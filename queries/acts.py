@@ -83,8 +83,9 @@ def urge(conn: Connection, *, key: str, complaints: list[int], level: int, note:
     before = _once(conn, key, "urge", {"ids": ids, "level": level, "note": note, "via": via, "spoke_to": spoke_to, "promised": promised})
     if before:
         return before
-    found = {row.complaint_id: row for row in conn.execute(_OPEN, {"ids": ids}) if row.open} or {}
-    seen = {row.complaint_id: row.complaint_no for row in conn.execute(_OPEN, {"ids": ids})}
+    visible = conn.execute(_OPEN, {"ids": ids}).all()
+    found = {row.complaint_id: row for row in visible if row.open}
+    seen = {row.complaint_id: row.complaint_no for row in visible}
     done, skipped, by_unit = [], [], {}
     for number in ids:
         row = found.get(number)

@@ -134,7 +134,7 @@ begin
         select n.complaint_id, clock_timestamp(), 'corrected', me(), why,
                jsonb_strip_nulls(jsonb_build_object('batch', n.batch_id, 'fields', (select jsonb_object_agg(a.key, jsonb_build_array(b.value, a.value))
                    from jsonb_each(to_jsonb(n)) a join jsonb_each(to_jsonb(o)) b using (key)
-                  where a.value <> b.value and a.key not in ('version', 'changed_at', 'batch_id'))))
+                  where a.value <> b.value and a.key not in ('version', 'changed_at', 'batch_id', 'digest'))))
           from fresh n join old_rows o using (complaint_id);
     end if;
     perform respan(array(select complaint_id from fresh));
