@@ -25,7 +25,7 @@ run: setup ## open the desk in the browser (starts its own PostgreSQL unless DAT
 	@$(VENV)/bin/python -m dashboard run
 
 test: setup ## run every test on the embedded PostgreSQL
-	@$(VENV)/bin/python -m pytest -q
+	@$(VENV)/bin/python -m pytest -q --numprocesses auto
 
 stop: ## stop the embedded PostgreSQL (it outlives the desk); the data stays
 	@if [ -e $(READY) ]; then $(VENV)/bin/python -m dashboard stop; fi

@@ -66,7 +66,7 @@ def calls():
                         yield pytest.param(node, id=f"{file.relative_to(ROOT)}:{node.lineno}")
 
 
-@pytest.mark.parametrize("call", calls())
+@pytest.mark.parametrize("call", list(calls()))
 def test_every_key_the_code_asks_for_exists_with_all_its_values(call):
     entry = words.catalogue("zh").get(call.args[0].value)
     assert entry is not None, f"no words for {call.args[0].value}"
