@@ -78,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=20260309)
     p.set_defaults(run=demo)
 
+    p = add("simulate", help="let the demo bank go on living: complaints come in, move, are answered",
+            description="Writes into the demo bank what an intake system would write now, through the database login "
+                        "desk_intake alone, and refuses any other database. Ctrl-C ends it between two changes.")
+    p.add_argument("--rate", type=float, default=1, metavar="N", help="changes a second, up to 100 (default: 1)")
+    p.add_argument("--minutes", type=float, metavar="M", help="stop after so long; default: go on until Ctrl-C")
+    p.add_argument("--seed", type=int, default=None, help="for the same choices again")
+    p.set_defaults(run=simulate)
+
     p = add("import", help="import complaints from a file or a database")
     p.add_argument("file", nargs="?", help="CSV (gzipped too) or XLSX")
     p.add_argument("--mapping", required=True, help="TOML, see docs/mappings/README.md")
@@ -187,6 +195,31 @@ def _load_demo(n: int, seed: int) -> None:
     counts = connect.as_owner(_admin(), bank.load, seed=seed, complaints=n,
                               progress=lambda done, total, what: bar(what, done, total))
     bar.end(f"{counts['complaint']:,} complaints in {(datetime.now() - started).total_seconds():.0f} s")
+
+
+def simulate(args) -> int:
+    import signal
+    from threading import Event
+
+    from queries.demo import simulate as living
+    if not 0 < args.rate <= 100:
+        raise UserError("--rate must be more than 0 and at most 100 changes a second.")
+    if args.minutes is not None and not args.minutes > 0:
+        raise UserError("--minutes must be more than 0.")
+    urls, stop = _urls(), Event()
+    try:
+        account = db.viewer_of(urls, "intake")
+        db.engine(urls["desk_app"]).dispose()                # from here on one connection, of desk_intake
+        before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            done = living.run(urls, account, rate=args.rate, seconds=args.minutes and args.minutes * 60, seed=args.seed,
+                              stop=stop, say=lambda line: print(line, flush=True))
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+    except living.NotDemo as error:
+        raise UserError(str(error)) from None
+    return 1 if done["failed"] else 0
 
 
 class _Bar:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the root
     sys.path.insert(0, str(ROOT))
 
-from dashboard import data, filters, navigation, permissions, session, words  # noqa: E402
+from dashboard import data, filters, live, navigation, permissions, session, tables, words  # noqa: E402
 from dashboard.words import t  # noqa: E402
 from queries.db import NotAllowed  # noqa: E402
 
@@ -56,7 +56,9 @@ def run() -> None:
     st.set_page_config(page_title=f"{page.title} · {t('app.name')}")
     filters.carry()
     settle()
-    page.run()
+    live.begin(page.url_path)
+    live.follow(tables.is_phone())
+    live.run(page.run)
 
 
 words.begin()

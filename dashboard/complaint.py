@@ -166,6 +166,13 @@ def strip(trace: pd.DataFrame, zone: ZoneInfo, *, day_zero: bool, ended: datetim
     return cells, _marks(days, place, at, day_zero, end is None, late, cells)
 
 
+def rows(days: list[dict], marks: list[tuple], places: int) -> list[tuple[list[dict], list[tuple]]]:
+    """The strip cut into rows of so many days, each with the marks that fall into it."""
+    return [(days[first:first + places], [(where - first, text, tone) for where, text, tone in marks
+                                          if first - 0.5 <= where < first + places - 0.5])
+            for first in range(0, len(days), places)]
+
+
 def _kept(count: int, around: list[int]) -> list[int | None]:
     """The days shown; None stands for a stretch that is left out."""
     if count <= WIDEST:

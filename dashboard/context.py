@@ -54,6 +54,11 @@ class Frame:
         return periods.previous(self.period)
 
     @property
+    def year_ago(self) -> Period:
+        """同比: the same period a year before; a week 364 days before."""
+        return periods.year_ago(self.period)
+
+    @property
     def span(self) -> dict[str, datetime]:
         """start and end."""
         return self.window(self.period)
@@ -71,7 +76,11 @@ class Frame:
     @property
     def before(self) -> dict[str, Any]:
         """``where`` of the period before."""
-        return {**self.where, **self.window(self.previous)}
+        return self.during(self.previous)
+
+    def during(self, period: Period) -> dict[str, Any]:
+        """``where`` of another period."""
+        return {**self.where, **self.window(period)}
 
     def window(self, period: Period) -> dict[str, datetime]:
         """The bounds of a period as moments: midnights of the office's zone."""

@@ -1,5 +1,7 @@
 """The two doors to the database. A page names a query; identity, transaction, tick, cache and time-out are here, once."""
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from inspect import signature
@@ -10,8 +12,14 @@ import streamlit as st
 
 from dashboard import permissions, session
 from dashboard.settings import settings
-from queries import connect, db
+from queries import complaints, connect, db, figures, ledger
 from queries.viewer import Viewer
+
+# What a page lists, and the query that says which complaints those are at another moment.
+LISTS: dict[Callable, Callable] = {complaints.listing: complaints.ids, ledger.rows: ledger.rows}
+KEPT: set[Callable] = {complaints.listing, complaints.by_id, ledger.rows, figures.counts}   # what was read once for a page of rows stays
+KEEP = 20
+_LIST_ONLY = ("as_of", "limit", "offset", "sort")
 
 
 @lru_cache(maxsize=1)
@@ -26,11 +34,47 @@ def start_run() -> None:
     st.session_state.viewer = None
     viewer = session.viewer()
     covers = st.session_state.pop("covers", None)
+    if covers is not None:
+        st.session_state.held = None            # the reader's own act is seen at once
     st.session_state.tick = db.tick(urls(), viewer, covers=covers)
 
 
+@dataclass
+class Held:
+    """A page of rows as it was opened: rows do not move under the reader, not even where more is known of that moment by now."""
+
+    question: tuple                             # page and address
+    moment: datetime                            # of which it speaks
+    asked: tuple | None = None                  # the list it shows: query, its arguments
+    ids: frozenset[int] = field(default=frozenset(), repr=False)        # the complaints of that list, in all
+    complaint: int | None = None                # or the one complaint it shows
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)      # what was read for it
+    noted: bool = False                         # in this run: the first list a page reads is the one it shows
+
+
+def hold(question: tuple | None) -> Held | None:
+    """Called before every page: the same question keeps the moment at which it was opened; None lets the page follow the tick."""
+    held = st.session_state.get("held")
+    if question is None:
+        held = None
+    elif held is None or held.question != question:
+        st.session_state.held = None
+        held = Held(question, as_of())
+    if held is not None:
+        held.noted = False
+    st.session_state.held = held
+    return held
+
+
+def release() -> None:
+    """For on_click: the page is opened again, as of now."""
+    st.session_state.held = None
+    st.query_params.pop("at", None)
+
+
 def as_of() -> datetime:
-    """The moment of which this page speaks (UTC). An opened list carries it in its address (`at`), so number and list agree."""
+    """The moment of which this page speaks (UTC). An opened list carries it in its address (`at`), so number and list agree;
+    a page of rows stays with the moment it was opened at (`hold`)."""
     at = st.query_params.get("at")
     if at:
         try:
@@ -40,14 +84,16 @@ def as_of() -> datetime:
         if moment is not None and moment.tzinfo and moment <= st.session_state.tick[1]:
             return moment
         del st.query_params["at"]
-    return st.session_state.tick[1]
+    held = st.session_state.get("held")
+    return held.moment if held else st.session_state.tick[1]
 
 
 def _name(f: FunctionType) -> str:
     return f"{f.__module__}.{f.__qualname__}"
 
 
-@st.cache_data(max_entries=3_000, show_spinner=False, hash_funcs={FunctionType: _name})
+# An entry is asked for as long as its tick is the latest: a minute at most, a second while data comes in.
+@st.cache_data(max_entries=600, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})
 def _cached(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer) -> Any:
     with db.reading(urls(), _viewer) as conn:
         return query(conn, *args, **params)
@@ -61,8 +107,49 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
     viewer = session.viewer()
     if "as_of" in signature(query).parameters:
         params.setdefault("as_of", as_of())
-    scope = (viewer.role, viewer.scope, viewer.sees_restricted)
-    return _cached(query, scope, st.session_state.tick[0], args, params, viewer)
+    held = st.session_state.get("held")
+    held = held if held is not None and params.get("as_of") == held.moment else None
+    place = f"{_name(query)} {_scope(viewer)} {args} {sorted(params.items())}" if held and query in KEPT else ""
+    if place and place in held.kept:
+        found = held.kept[place]
+    else:
+        found = _cached(query, _scope(viewer), st.session_state.tick[0], args, params, viewer)
+    if held:
+        _note(held, query, args, params, found)
+    if place:
+        held.kept[place] = found
+        if len(held.kept) > KEEP:
+            del held.kept[next(iter(held.kept))]
+        return deepcopy(found)
+    return found
+
+
+def _scope(viewer: Viewer) -> tuple:
+    return viewer.role, viewer.scope, viewer.sees_restricted
+
+
+def _note(held: Held, query: Callable, args: tuple, params: dict, found: Any) -> None:
+    """Remember what a page of rows shows, to say later what came and what went."""
+    if query is complaints.whole and found is not None and held.complaint is None:
+        held.complaint = int(found["complaint_id"])
+    elif query in LISTS and not held.noted:
+        held.noted = True
+        asked = (LISTS[query], args, {name: value for name, value in params.items() if name not in _LIST_ONLY})
+        if asked != held.asked:
+            held.asked, held.ids = asked, listed(asked, st.session_state.tick[0], held.moment)
+
+
+@st.cache_data(max_entries=32, ttl=10, show_spinner=False, hash_funcs={FunctionType: _name})
+def _listed(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer) -> frozenset[int]:
+    with db.reading(urls(), _viewer) as conn:
+        return frozenset(query(conn, *args, **params))
+
+
+def listed(asked: tuple, version: int, moment: datetime) -> frozenset[int]:
+    """The complaints of a list (`Held.asked`) at a moment, as known at that version."""
+    query, args, params = asked
+    viewer = session.viewer()
+    return _listed(query, _scope(viewer), version, args, params | {"as_of": moment}, viewer)
 
 
 def write(permission: str, act: Callable, **params: Any) -> Any:

@@ -6,7 +6,7 @@ is not allowed (another viewer's unit, a mistyped date) is dropped from the addr
 clears the address; ``carry`` (called by app.py before every page) puts the filters back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -104,9 +104,16 @@ def language_switch() -> None:
     elif asked_for is not None:
         del st.query_params["lang"]
     st.session_state["filter_lang"] = words.language()
-    st.segmented_control(t("filter.language"), words.LANGUAGES, format_func={"zh": "中", "en": "EN"}.get,
+    st.segmented_control(t("filter.language"), words.LANGUAGES, 
+                         format_func=picked({"zh": "中", "en": "EN"}.get, words.language()),
                          key="filter_lang", required=True, label_visibility="collapsed",
                          on_change=_use_language, width="content")
+
+
+def picked(label: Callable[[object], str], chosen: object) -> Callable[[object], str]:
+    """``format_func`` of buttons of which one is chosen: its words in the accent for text, because the accent of
+    buttons is too dim for text in dark mode (contrast 3.5)."""
+    return lambda one: f":blue[{label(one)}]" if one == chosen else label(one)
 
 
 def role_menu() -> None:
@@ -139,7 +146,8 @@ def _period_menu(period: Period, default: str, today: date) -> None:
         codes = [code for code in periods.CODES if code != "custom"]
         st.session_state["filter_period"] = period.code if period.code in codes else None
         with st.container(width=300):
-            st.pills(t("filter.period"), codes, format_func=lambda code: t(f"period.{code}"), key="filter_period",
+            st.pills(t("filter.period"), codes, key="filter_period",
+                     format_func=picked(lambda code: t(f"period.{code}"), period.code),
                      label_visibility="collapsed", on_change=_use_period, args=(default,), wrap=True)
         with st.form("filter_dates", border=False, enter_to_submit=True):
             left, right = st.columns(2)

@@ -17,7 +17,7 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
-from dashboard import context, data, links, periods, permissions, session, tables, words
+from dashboard import context, data, filters, links, periods, permissions, session, tables, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
 from queries import acts, complaints, units
@@ -134,9 +134,10 @@ def _urge_form() -> None:
     if one:
         unit = names[one["unit"]].name if one["unit"] in names else t("unit.none")
         st.markdown(f"{t('act.urge_to')} **{literal(unit)}**　{_contact(one)}")
-    level = st.segmented_control(t("act.urge_level"), steps, default=form["level"] if form["level"] in steps
-                                 else steps[-1], required=True,
-                                 format_func=lambda step: t(LEVEL_WORDS[step]), key=f"level_{serial}")
+    first = form["level"] if form["level"] in steps else steps[-1]
+    name = filters.picked(lambda step: t(LEVEL_WORDS[step]), st.session_state.get(f"level_{serial}", first))
+    level = st.segmented_control(t("act.urge_level"), steps, default=first, required=True, format_func=name,
+                                 key=f"level_{serial}")
     today = data.read(complaints.urged_today, [row["id"] for row in rows])
     again = today[today["level"] == level]
     left = [row for row in rows if row["id"] not in set(again["complaint_id"])]
@@ -374,7 +375,7 @@ def _close() -> None:
 def _reload() -> None:
     """After a conflict: leave the form and read again."""
     _close()
-    st.query_params.pop("at", None)
+    data.release()
 
 
 def _typed(form: dict):

@@ -11,9 +11,9 @@ from datetime import date
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, navigation
+from dashboard import charts, live, navigation
 from dashboard.filters import Filters
-from dashboard.words import cases, fraction, literal, t
+from dashboard.words import literal, t
 
 TONES = {"late": "red", "soon": "orange", "rest": "gray"}
 
@@ -41,12 +41,12 @@ def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
 
 
 def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone: str = "", delta: str | None = None,
-                down: bool | None = None, compared: str | None = None, trend: Sequence[float] = (),
+                down: bool | None = None, compared: str | None = None, trend: Sequence[float | None] = (),
                 to: str | None = None, params: Mapping[str, str] | None = None, help: str | None = None) -> None:
     """A headline figure: 按时办结率 › 94.4% 389/412 ↓1.2个百分点 较上周, and its last weeks as a line.
 
     tone: "late", "soon" or "". delta: without a sign ("3件"); down says which way the arrow points, None draws none.
-    trend: from ``charts.sparkline``; leave it out on a phone.
+    trend: the last weeks' values, oldest first; leave it out on a phone.
     """
     with st.container(border=True, gap=None, height="stretch"):
         link(label, to, params)
@@ -54,7 +54,10 @@ def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone:
             st.space(7)
             st.metric(label, _value(value, unit, note, tone), delta, label_visibility="collapsed", delta_color="off",
                       delta_arrow="off" if down is None else "down" if down else "up",
-                      delta_description=compared if delta else None, chart_data=list(trend) or None, help=help)
+                      delta_description=compared if delta else None, help=help)
+        line = charts.sparkline(trend)  # not st.metric's own: its drawing has parts that a screen reader cannot name
+        if line is not None:
+            st.plotly_chart(line, config=charts.CONFIG, key=f"trend_{label}", alt=t("review.spark_alt"))
 
 
 def todo_card(label: str, n: int, *, tone: str = "", to: str | None = None,
@@ -78,12 +81,13 @@ def todo_cards(count: int):
 
 
 def heading(title: str, note: str = "") -> None:
-    """The page's h1 with its small print on the same line."""
+    """The page's h1 with its small print on the same line, and what happened since it was opened."""
     st.space(4)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="content")
         if note:
             st.caption(note, width="content")
+        live.beside()
 
 
 def sentence(*lines: str) -> None:
@@ -126,38 +130,13 @@ def ledger(items: Sequence[tuple[str, int, Mapping[str, str]]], gap: int, to: st
 def linked_table(heads: Sequence[tuple[str, int | None, str]], rows: Sequence[Sequence[tuple[str, Mapping[str, str] | None]]],
                  to: str) -> None:
     """A small table whose figures are links. heads: (heading, px or None for the rest, "left" | "right");
-    rows: cells of (Markdown, address or None for plain text)."""
+    rows: cells of (Markdown, address or None for plain text), and a third where a cell opens another page than ``to``."""
     with st.container(gap=None):
         for place, cells in enumerate([[(f":gray[{head}]", None) for head, _, _ in heads], *rows]):
             with st.container(horizontal=True, wrap=False, gap=None, vertical_alignment="center"):
-                for (_, px, side), (label, params) in zip(heads, cells):
+                for (_, px, side), (label, params, *other) in zip(heads, cells):
                     with st.container(width=px or "stretch", horizontal_alignment=side, gap=None):
-                        link(label if params else f":small[{label}]", to if params else None, params, icon=None)
-
-
-def unit_table(table: pd.DataFrame, name: Callable[[int], str], address: Callable[..., Mapping[str, str] | None], to: str, *,
-               overdue: bool = True, phone: bool = False) -> None:
-    """Units against their peers, every figure a link. table: units.peers with ``word``; ``address(unit_id, code=…)`` gives
-    the way to a unit's rows, or None. Without ``overdue`` only the rate."""
-    if table.empty:
-        return
-    heads = [(t("review.col_unit"), None, "left")] + ([] if phone else [(t("review.col_peers"), 120, "left")])
-    heads += [(t("review.col_rate" if overdue else "review.col_kept"), 128 if overdue else 96, "right")]
-    heads += [(t("review.col_overdue"), 92, "right"), (t("review.col_longest"), 96, "right")] if overdue else []
-    rows = []
-    for one in table.itertuples():
-        word = t(f"review.{one.word}")
-        whole = address(one.unit_id, code="compliance" if one.compliance_den else "overdue_open")
-        rate = fraction(one.compliance_num, one.compliance_den) if overdue else f"{one.compliance_num:,}/{one.compliance_den:,}"
-        cells = [(f":blue[{literal(name(one.unit_id))}]" if whole else literal(name(one.unit_id)), whole)]
-        cells += [] if phone else [(f"**{word}**" if one.word in ("low", "high") else f":gray[{word}]", None)]
-        cells += [(rate, whole if one.compliance_den else None)]
-        if overdue:
-            late = address(one.unit_id, code="overdue_open") if one.overdue_open else None
-            cells += [(f":red[**{cases(one.overdue_open)}**]" if one.overdue_open else f":gray[{cases(0)}]", late),
-                      (t("unit.none") if one.longest < 0 else t("review.longest_days", n=one.longest) if one.longest else t("review.longest_none"), None)]
-        rows.append(cells)
-    linked_table(heads, rows, to)
+                        link(label if params else f":small[{label}]", (other or [to])[0] if params else None, params, icon=None)
 
 
 def picker(grid: pd.DataFrame, category: Callable[[int], str], channel: Callable[[int], str], to: str,
@@ -177,10 +156,29 @@ def picker(grid: pd.DataFrame, category: Callable[[int], str], channel: Callable
                         link(f"{literal(channel(one))} **{n:,}**", to, address(chosen, int(one)))
 
 
-def chart(drawn: tuple[dict, str], key: str) -> None:
-    """A figure of ``charts`` with its text alternative."""
+def go(to: str, params: Mapping[str, str]) -> None:
+    """Open a page now, after a click in a table or a chart; nothing happens where the viewer may not open it."""
+    page = navigation.target(to)
+    if page:
+        st.switch_page(page, query_params=dict(params))
+
+
+def chart(drawn: tuple[dict, str], key: str, to: str | None = None,
+          address: Callable[[dict], Mapping[str, str] | None] | None = None) -> None:
+    """A figure of ``charts`` with its text alternative. With ``address`` its marks are doors: a click on one opens the
+    page ``to`` with ``address(point)`` (None: this mark has no list; a point has point_index, x, y and customdata).
+    What a chart opens must be reachable by a link or a table too: marks cannot be reached by keyboard."""
     figure, alt = drawn
-    st.plotly_chart(figure, config=charts.CONFIG, alt=alt, key=key)
+    if address is None or to is None:
+        st.plotly_chart(figure, config=charts.CONFIG, alt=alt, key=key)
+        return
+    turn = st.session_state.get(f"{key}.turn", 0)  # a chart that was clicked is drawn anew: Back must not find its mark chosen
+    chosen = st.plotly_chart(charts.clickable(figure), config=charts.CONFIG, alt=alt, key=f"{key}.{turn}", on_select="rerun", selection_mode="points")
+    for point in chosen["selection"]["points"][:1]:
+        params = address(point)
+        if params is not None:
+            st.session_state[f"{key}.turn"] = turn + 1
+            go(to, params)
 
 
 def ranked_table(frame: pd.DataFrame, formats: Mapping[str, Callable[[object], str] | str] | None = None, *,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from runpy import run_path
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from dashboard.words import t
 
 _FOLDER = Path(__file__).resolve().parents[1] / "pages"
 _OPEN = "navigation.open"  # session_state: keys of the pages this viewer may open
+_LAST = "navigation.last"  # session_state: the address of the page shown last
 
 
 @dataclass(frozen=True)
@@ -23,31 +25,55 @@ class Page:
     icon: str
     hidden: bool = False
 
-    def build(self, default: bool = False) -> st.Page:
-        # no icon in the menu: the icon is for links that want one; help says what the page answers
-        return st.Page(_FOLDER / self.file, title=t(f"nav.{self.key}"), url_path=self.path, default=default, icon="",
-                       visibility="hidden" if self.hidden else "visible")
+    def build(self, allowed: bool) -> st.Page:
+        # no icon in the menu: the icon is for links that want one; a page that is not allowed says so
+        return st.Page(_FOLDER / self.file if allowed else _refused, title=t(f"nav.{self.key}"), url_path=self.path,
+                       icon="", visibility="visible" if allowed and not self.hidden else "hidden")
 
 
 PAGES = (
     Page("review", "review.py", "review", "review:read", ":material/summarize:"),
+    Page("limits", "limits.py", "limits", "limits:read", ":material/timer:"),
     Page("overdue", "overdue.py", "overdue", "overdue:read", ":material/schedule:"),
+    Page("satisfaction", "satisfaction.py", "satisfaction", "satisfaction:read", ":material/sentiment_satisfied:"),
     Page("complaints", "complaints.py", "complaints", "complaints:read", ":material/search:"),
     Page("complaint", "complaint.py", "complaint", "complaints:read", ":material/description:", hidden=True),
+    Page("units", "units.py", "units", "units:read", ":material/account_tree:"),
     Page("data", "data.py", "data", "data:read", ":material/database:"),
 )
 BY_KEY = {page.key: page for page in PAGES}
 
 
 def choose(may: Callable[[str], bool]) -> st.Page:
-    """The page of this run, among those the viewer may open; the first of them is the default. Run what it returns."""
+    """The page of this run, among those the viewer may open. Run what it returns.
+
+    Every page has an address of its own. Streamlit's default page has none, so it is an unseen one at ``/``, where the
+    logo leads too: it goes on to the first page the viewer may open, with what the address asks for. Coming back to it
+    from that page (the Back button) it shows that page in its own place: going on again would be a trap.
+    """
     allowed = [page for page in PAGES if may(page.permission)]
     st.session_state[_OPEN] = frozenset(page.key for page in allowed)
     if not allowed:
-        st.info(t("app.no_permission"))
+        _refused()
         st.stop()
     first = next((page for page in allowed if not page.hidden), allowed[0])
-    return st.navigation([page.build(default=page is first) for page in allowed], position="top")
+
+    before = st.session_state.get(_LAST)
+
+    def home() -> None:
+        if before in (first.path, ""):
+            run_path(str(_FOLDER / first.file))
+        else:
+            st.switch_page(_FOLDER / first.file, query_params=st.query_params.to_dict())
+
+    start = st.Page(home, title=t(f"nav.{first.key}"), url_path="", default=True, icon="", visibility="hidden")
+    page = st.navigation([start, *(page.build(page in allowed) for page in PAGES)], position="top")
+    st.session_state[_LAST] = page.url_path
+    return page
+
+
+def _refused() -> None:
+    st.info(t("app.no_permission"))
 
 
 def target(key: str) -> str | None:

@@ -80,6 +80,11 @@ def read_date(text: str | date | None, today: date) -> date | None:
         return None
 
 
+def is_week(period: Period) -> bool:
+    """Whether a period is exactly one week from Monday to Sunday, whatever it is called."""
+    return period.days == 7 and period.start.weekday() == 0
+
+
 def previous(period: Period) -> Period:
     """环比: the period of the same kind just before. Its code says only its kind; name it by its dates."""
     kind = period.kind
@@ -93,7 +98,7 @@ def previous(period: Period) -> Period:
 def year_ago(period: Period) -> Period:
     """同比: a day or a week 364 days earlier (the same weekdays), anything else the same dates last year."""
     kind = period.kind
-    if kind in ("day", "week"):
+    if kind in ("day", "week") or is_week(period):
         back = timedelta(days=364)
         return Period(kind, period.start - back, period.end - back)
     start = _shift(period.start, -12)

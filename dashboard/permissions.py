@@ -4,9 +4,14 @@ from queries.viewer import Role
 READS_COMPLAINTS = {Role.supervisor, Role.leader, Role.unit, Role.service, Role.department, Role.discipline, Role.regulator}
 PERMISSIONS: dict[str, set[Role]] = {
     "review:read": READS_COMPLAINTS,
+    "limits:read": READS_COMPLAINTS,
     "overdue:read": READS_COMPLAINTS,
+    "satisfaction:read": READS_COMPLAINTS,
     "complaints:read": READS_COMPLAINTS,
+    "units:read": READS_COMPLAINTS,
     "data:read": {Role.supervisor, Role.leader, Role.admin, Role.auditor},
+    "export": READS_COMPLAINTS,
+    "person": {Role.supervisor, Role.service, Role.discipline},     # look complaints up by a person; find_person() says the same
     "urge": {Role.supervisor},
     "reassign": {Role.supervisor},
 }

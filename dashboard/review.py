@@ -1,26 +1,27 @@
 """What the weekly review says: its figures read once (``read``), then sentences and judgements from them, all pure.
 
-Judgements are statistics, each named: a rate against 26 weeks by a p-chart (Shewhart 1931, limits p ± 3·√(p(1−p)/n)), a
-unit against all by its Wilson 95 % interval, fewer than 10 cases by nobody.
+What is signal and what noise is decided in ``dashboard.signals``; how a period is compared, in ``dashboard.compared``.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import sqrt
 
 import pandas as pd
 
-from dashboard import charts, data, tables, words
+from dashboard import charts, compared, data, evidence, periods, signals, tables, words
+from dashboard.compared import count_change, here, points, prior, rate_change
 from dashboard.context import Frame
+from dashboard.evidence import listed
 from dashboard.periods import Period
+from dashboard.signals import FEW, LEAST, RECENT, Funnel, Rates, Volumes, weeks
 from dashboard.words import t
 from queries import figures, ledger, units
 from queries.figures import rate, wilson
 
-FEW = 10  # below it nothing is judged (catalogue: minimum)
-WEEKS = 26
 SHOWN = 5  # rows of a table of units
+BURSTS = 2  # weeks of a category that are named
+QUARTER = 92  # days up to which a period is judged as a whole
 LINES = {"opening": "ledger_opening", "received": "ledger_received", "moved_in": "ledger_in", "reopened": "ledger_reopened",
          "restored": "ledger_restored", "done": "ledger_done", "moved_out": "ledger_out", "excluded": "ledger_excluded",
          "closing": "ledger_closing"}
@@ -44,17 +45,22 @@ class Week:
     ended: bool
     now: dict[str, int]
     before: dict[str, int]
+    ago: dict[str, int]  # a year before
     late: dict[str, int]
     late_before: dict[str, int]
     todo: dict[str, int]
-    weekly: pd.DataFrame  # due, in time and received by week
+    days: list[date]  # the Mondays of the charts' weeks
+    chart: Rates
+    volume: "Volume"
     stocks: pd.DataFrame  # overdue and open at the ends of the last weeks
-    chart: "Control"
+    calendar: compared.Calendar
     peers: pd.DataFrame
+    funnel: Funnel
     balance: pd.Series
     gap: int
     median: float | None  # working days from an urge to the first movement
     problems: "Problems"
+    verdict: str  # of the period's rate
 
     @property
     def kept(self) -> tuple[int, int]:
@@ -66,131 +72,146 @@ class Week:
         return self.before["compliance_num"], self.before["compliance_den"]
 
     @property
-    def judgement(self) -> str:
-        """The rate against the control chart."""
-        return judge(*self.kept, self.chart.mean)
+    def kept_ago(self) -> tuple[int, int]:
+        return self.ago["compliance_num"], self.ago["compliance_den"]
 
 
 def read(f: Frame) -> Week:
-    """The figures of the period, the one before and the last weeks, as the viewer may see them."""
+    """The figures of the period, the one before, a year before and the last weeks, as the viewer may see them."""
     def count(codes, where=f.where, **more):
         return data.read(figures.counts, codes, **where, **more).loc["all"].to_dict()
 
     moment, ended = min(f.span["end"], f.as_of), f.span["end"] <= f.as_of
-    days = weeks(f.period.last)
-    weekly = data.read(figures.counts, ("compliance", "received"), by="week", **f.where | f.window(Period("custom", days[0], f.period.end)))
+    days, calendar = weeks(f.period.last), compared.read(f)
+    window = f.where | f.window(Period("custom", days[0], f.period.end))
+    now = count(FLOWS)
+    chart = by_week(data.read(figures.counts, ("compliance",), by="week", **window), days)
+    today = f.as_of.astimezone(f.zone).date()
+    volume = volumes(data.read(figures.counts, ("received",), by="category_day", **window), days, calendar,
+                     min(f.period.end, today))
     balance, gap = data.read(ledger.check, **f.span, **f.place)
     by_cell = [data.read(figures.counts, ("received",), by="category_channel", **where) for where in (f.where, f.before)]
-    return Week(moment, ended, count(FLOWS), count(("compliance", "received"), f.before), count(STOCKS, as_of=moment),
-                count(STOCKS, f.before, as_of=min(f.before["end"], f.as_of)), count(tuple(code for code, _, _ in TODO)),
-                weekly.reindex([str(day) for day in days], fill_value=0),
-                data.read(figures.stocks, ends(days[-12:], f.midnight, f.as_of), **f.place),
-                control(days, weekly), compared(_peers(f, moment)), balance, gap,
-                data.read(figures.urge_effect, **f.span, **f.place), problems(*by_cell))
+    peers, funnel = judged(_peers(f, moment), _trends(f, days, window))
+    return Week(moment, ended, now, count(("compliance", "received"), f.before), count(("compliance", "received"), f.during(f.year_ago)),
+                count(STOCKS, as_of=moment), count(STOCKS, f.before, as_of=min(f.before["end"], f.as_of)), count(tuple(code for code, _, _ in TODO)),
+                days, chart, volume, data.read(figures.stocks, ends(days[-12:], f.midnight, f.as_of), **f.place), calendar, peers, funnel,
+                balance, gap, data.read(figures.urge_effect, **f.span, **f.place), problems(*by_cell),
+                verdict(f.period, days, chart, (now["compliance_num"], now["compliance_den"])))
 
 
 def _peers(f: Frame, moment: datetime) -> pd.DataFrame:
     """units.peers of the stated unit, and what lies beside the tree, so that the units make up the whole."""
     ask = dict(as_of=moment, **f.span, zone=f.zone.key, category=f.filters.category_id, channel=f.filters.channel_id)
-    table, beside = data.read(units.peers, parent=f.parent, **ask), f.beside()
-    if beside:
-        others = data.read(units.peers, parent=None, **ask)
-        table = pd.concat([table, others[others.unit_id.isin(beside)]], ignore_index=True)
-    return table
+    parts = [data.read(units.peers, parent=f.parent, **ask)]
+    for one in f.beside():  # each with all that lies below it
+        below = data.read(units.peers, parent=one, **ask)
+        if len(below):
+            parts.append(pd.DataFrame([{"unit_id": one, **below.drop(columns=["unit_id", "longest"]).sum(), "longest": below.longest.max()}]))
+    return pd.concat(parts, ignore_index=True)
 
 
-# -- the control chart ----------------------------------------------------------------------------------------------
+def _trends(f: Frame, days: Sequence[date], window: dict) -> dict[int, str]:
+    """worsening, improving or "" by unit, from the weeks of each."""
+    ask = {key: value for key, value in window.items() if key != "unit"}
+    return {unit: chart.trend() for unit, chart in evidence.series(data.read(units.weekly, "compliance", parent=f.parent, **ask), days).items()}
 
-@dataclass(frozen=True)
-class Control:
-    """A p-chart: per week the rate in % (None: nothing due), and the limits, which step with the number due."""
 
-    days: list[date]
-    counts: list[tuple[int, int]]
-    rates: list[float | None]
-    low: list[float | None]
-    high: list[float | None]
-    mean: float | None
-
-    @property
-    def signals(self) -> list[int]:
-        """Weeks outside the limits, oldest first; weeks of few cases are not judged."""
-        return [i for i, (num, den) in enumerate(self.counts)
-                if judge(num, den, self.mean) in ("signal_low", "signal_high")]
-
+# -- signal or noise ------------------------------------------------------------------------------------------------
 
 def ends(days: Sequence[date], midnight: Callable[[date], datetime], as_of: datetime) -> tuple[datetime, ...]:
     """The ends of weeks, at which stocks are read; of the present one, now."""
     return tuple(min(midnight(day + timedelta(days=7)), as_of) for day in days)
 
 
-def weeks(last: date, count: int = WEEKS) -> list[date]:
-    """The Mondays of so many weeks, oldest first; the last is the week that a day lies in."""
-    monday = last - timedelta(days=last.weekday())
-    return [monday - timedelta(weeks=count - 1 - i) for i in range(count)]
+def by_week(table: pd.DataFrame, days: Sequence[date], code: str = "compliance") -> Rates:
+    """The control chart from counts by week (index 'YYYY-MM-DD' of its Monday)."""
+    return signals.rates([(int(table[f"{code}_num"].get(str(day), 0)), int(table[f"{code}_den"].get(str(day), 0))) for day in days])
 
 
-def control(days: Sequence[date], table: pd.DataFrame, code: str = "compliance") -> Control:
-    """The chart of a rate from counts by week (index 'YYYY-MM-DD' of its Monday); the mean is of all weeks but the last."""
-    counts = [(int(table[f"{code}_num"].get(str(day), 0)), int(table[f"{code}_den"].get(str(day), 0))) for day in days]
-    before = counts[:-1]
-    mean = rate(sum(num for num, _ in before), sum(den for _, den in before))
-    band = [limits(mean, den) if mean is not None and den else (None, None) for _, den in counts]
-    return Control(list(days), counts, [rate(*pair) for pair in counts], [low for low, _ in band], [high for _, high in band],
-                   mean)
+def verdict(period: Period, days: Sequence[date], chart: Rates, kept: tuple[int, int]) -> str:
+    """A period's rate against the weeks before: of a week the chart's own verdict, of anything up to a quarter rule 1 for
+    the period as a whole; longer ones, and those with too few weeks before them, are "unjudged"."""
+    if periods.is_week(period):
+        return chart.verdict
+    before = [pair for day, pair in zip(days, chart.counts) if day + timedelta(days=7) <= period.start]
+    if period.days > QUARTER or sum(den > 0 for _, den in before) < LEAST:
+        return "unjudged"
+    side = signals.rates([*before, kept]).sides[-1]
+    return f"signal_{side}" if side else "normal" if kept[1] >= FEW else "too_few"
 
 
-def limits(mean: float, n: int) -> tuple[float, float]:
-    """The 3-sigma limits in % of a rate of n cases."""
-    return chance(mean, n, 3)
+@dataclass(frozen=True)
+class Volume:
+    """Received by week: ``weekly`` in all, ``whole`` judged per working day, ``bursts`` the weeks of a category that
+    stand out: (category_id, Monday, received that week, per working day, usually per working day)."""
+
+    weekly: list[int]
+    whole: Volumes
+    bursts: list[tuple[int, date, int, float, float]]
 
 
-def chance(mean: float, n: int, z: float) -> tuple[float, float]:
-    """Where the rate of n cases lies by chance, in %: the normal limits of a proportion, within 0 and 100."""
-    half = 100 * z * sqrt(mean / 100 * (1 - mean / 100) / n)
-    return max(0.0, mean - half), min(100.0, mean + half)
+def volumes(table: pd.DataFrame, days: Sequence[date], calendar: compared.Calendar, end: date) -> Volume:
+    """From counts by ``category_day``. Judged is what came in on working days, per working day; weeks that have not ended
+    by ``end`` are not judged. Named are categories above their limit in one of the last RECENT weeks, the largest excess
+    first; their limits are widened for as many charts as there are categories."""
+    place = {day: i for i, day in enumerate(days)}
+    length = [calendar.days(day, day + timedelta(days=7)) if day + timedelta(days=7) <= end else 0 for day in days]
+    every, working = {}, {}
+    for key, n in zip(table.index, table["received_den"].tolist()):
+        category, _, text = str(key).partition(" ")
+        day = date.fromisoformat(text)
+        week = place.get(day - timedelta(days=day.weekday()))
+        if week is not None:
+            every.setdefault(int(category), [0] * len(days))[week] += n
+            working.setdefault(int(category), [0] * len(days))[week] += n * calendar.working.get(day, False)
+    found = []
+    for category, counts in working.items():
+        chart = signals.volumes(counts, length, together=len(working))
+        found += [(category, days[i], every[category][i], chart.values[i], chart.centre) for i in chart.signals
+                  if chart.sides[i] == "high" and i >= len(days) - RECENT]
+    found.sort(key=lambda one: one[4] - one[3])
+    return Volume([sum(week) for week in zip(*every.values())] or [0] * len(days),
+                  signals.volumes([sum(week) for week in zip(*working.values())] or [0] * len(days), length), found[:BURSTS])
 
 
-def judge(num: int, den: int, mean: float | None) -> str:
-    """normal, signal_low, signal_high or too_few: a rate against the limits of chance around a mean."""
-    if den < FEW or mean is None:
-        return "too_few"
-    low, high = limits(mean, den)
-    value = 100 * num / den
-    return "signal_low" if value < low else "signal_high" if value > high else "normal"
+def burst(one: tuple[int, date, int, float, float], category: Callable[[int], str]) -> str:
+    """服务渠道9月28日当周明显增多，工作日日均121.3件，平时48.8件。"""
+    which, day, _, value, usual = one
+    return t("signals.burst", category=words.literal(category(which)), day=day, x=words.number(value, 1), mean=words.number(usual, 1))
+
+
+def burst_door(one: tuple[int, date, int, float, float], f: Frame) -> tuple[str, dict[str, str]]:
+    """The words and the way to the rows of a burst: all of that week and category."""
+    which, day, n, _, _ = one
+    return (t("signals.open_burst", category=words.literal(f.category(which)), day=day, n=n),
+            f.link(**evidence.dates(evidence.week_of(day)), code="received", category=which))
 
 
 # -- units against their peers --------------------------------------------------------------------------------------
 
-def against(num: int, den: int, overall: float | None) -> str:
-    """low, high, no_difference or small: a unit's Wilson interval against the rate of all."""
-    interval = wilson(num, den)
-    if den < FEW or overall is None or interval is None:
-        return "small"
-    return "low" if interval[1] < overall else "high" if interval[0] > overall else "no_difference"
-
-
-def compared(peers: pd.DataFrame) -> pd.DataFrame:
-    """units.peers with ``word`` (against all) and ``longest`` whole, the units with most overdue first."""
+def judged(peers: pd.DataFrame, trends: dict[int, str]) -> tuple[pd.DataFrame, Funnel]:
+    """units.peers against their peers (``evidence.beside``), ``longest`` whole, the units with most overdue first."""
     table = peers.assign(longest=peers["longest"].fillna(-1).astype(int))
-    overall = rate(int(table.compliance_num.sum()), int(table.compliance_den.sum()))
-    table["word"] = [against(num, den, overall) for num, den in zip(table.compliance_num, table.compliance_den)]
-    return table.sort_values(["overdue_open", "longest", "compliance_den"], ascending=False, kind="stable")
+    table = table.sort_values(["overdue_open", "longest", "compliance_den"], ascending=False, kind="stable")
+    return evidence.beside(table, trends=trends)
 
 
 def attention(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows that need attention: clearly low ones and those with most overdue, ties included, in the order of overdue."""
+    """Rows that need attention: those with most overdue, ties included, clearly low ones and worsening ones, in the order
+    of overdue."""
     late = table[table.overdue_open > 0]
     if len(late) > SHOWN:  # who ties with the last shown is shown too, within reason
         edge = late.overdue_open.iloc[SHOWN - 1]
         late = late[late.overdue_open >= edge].head(SHOWN + 3)
-    return table[table.index.isin(late.index) | (table.word == "low")]
+    return table[table.index.isin(late.index) | (table.word == "low") | (table.trend == "worsening")]
 
 
 def doing_well(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows with enough cases, all of them in time, the most cases first."""
-    kept = table[(table.compliance_den >= FEW) & (table.compliance_num == table.compliance_den) & (table.overdue_open == 0)]
-    return kept.sort_values("compliance_den", ascending=False, kind="stable")
+    """Improving rows first, then rows with enough cases, all of them in time, the most cases first."""
+    better = (table.trend == "improving") & (table.compliance_den > 0)
+    kept = (table.compliance_den >= FEW) & (table.compliance_num == table.compliance_den) & (table.overdue_open == 0)
+    rows = table.assign(better=better)[better | kept]
+    return rows.sort_values(["better", "compliance_den"], ascending=False, kind="stable")
 
 
 def attention_sentence(table: pd.DataFrame, name: Callable[[int], str]) -> str:
@@ -200,11 +221,12 @@ def attention_sentence(table: pd.DataFrame, name: Callable[[int], str]) -> str:
         most = int(table.overdue_open.iloc[0])
         first = table[table.overdue_open == most].unit_id.tolist()
         parts.append(t("review.attention_first" if len(first) == 1 else "review.attention_first_tied", unit=listed(first, name), n=most))
-    low = table[table.word == "low"].unit_id.tolist()
-    if low and low == first:
-        parts.append(t("review.attention_low"))
-    elif low:
-        parts.append(t("review.attention_low_unit", unit=listed(low, name)))
+    low, worse = table[table.word == "low"].unit_id.tolist(), table[table.trend == "worsening"].unit_id.tolist()
+    if low and low == worse == first:
+        parts.append(t("signals.low_and_worsening"))
+    else:  # the one just named is not named again
+        parts += [t("review.attention_low") if low == first else t("review.attention_low_unit", unit=listed(low, name))] * bool(low)
+        parts += [t("signals.worsening_first") if worse == first else t("signals.worsening_units", unit=listed(worse, name))] * bool(worse)
     small = int(((table.word == "small") & (table.compliance_den > 0)).sum())
     if not parts:
         parts.append(t("review.attention_nobody"))
@@ -214,54 +236,21 @@ def attention_sentence(table: pd.DataFrame, name: Callable[[int], str]) -> str:
 
 
 def doing_well_sentence(table: pd.DataFrame, name: Callable[[int], str], period: Period) -> str:
-    """浙江、北京、上海等5家到期件全部按时办结。"""
-    if table.empty:
-        return t("review.doing_well_none", period=here(period))
-    return t("review.doing_well_line", units=listed(table.unit_id.tolist(), name))
-
-
-def listed(ids: Sequence[int], name: Callable[[int], str], most: int = 3) -> str:
-    """The first names, and how many in all where there are more."""
-    text = t("unit.comma").join(words.literal(name(one)) for one in ids[:most])
-    return text if len(ids) <= most else text + t("review.and_more", n=len(ids))
+    """四川按时办结率近期明显上升；浙江、北京、上海等5家到期件全部按时办结。"""
+    better, kept = table[table.trend == "improving"].unit_id.tolist(), table[table.compliance_num == table.compliance_den].unit_id.tolist()
+    parts = [t("signals.improving_units", unit=listed(better, name))] if better else []
+    if kept or not better:
+        return t("review.semicolon").join([*parts, t("review.doing_well_line", units=listed(kept, name)) if kept
+                                           else t("review.doing_well_none", period=here(period))])
+    return parts[0] + t("review.stop")
 
 
 # -- sentences ------------------------------------------------------------------------------------------------------
 
 def title(period: Period) -> str:
     """投诉督办周报　2026年3月2日—3月8日."""
-    key = {"week": "review.title", "month": "review.title_month"}.get(period.kind, "review.title_period")
+    key = {"week": "review.title", "month": "review.title_month"}.get("week" if periods.is_week(period) else period.kind, "review.title_period")
     return t("review.heading", title=t(key), span=words.span(period.start, period.last))
-
-
-def here(period: Period) -> str:
-    """上周, 本期: the period in a sentence."""
-    return words.name("period_in", period.code)
-
-
-def prior(period: Period) -> str:
-    """前一周: the period before, in a sentence about this one."""
-    return words.name("period_before", period.code)
-
-
-def points(now: float, before: float) -> float:
-    """The difference of two rates as it is printed: of the printed rates."""
-    return round(round(now, 1) - round(before, 1), 1)
-
-
-def rate_change(now: float | None, before: float | None, prior: str) -> str:
-    """较上周下降1.2个百分点."""
-    if now is None or before is None:
-        return t("review.rate_no_before", before=prior)
-    difference = points(now, before)
-    key = "review.rate_up" if difference > 0 else "review.rate_down" if difference < 0 else "review.rate_same"
-    return t(key, before=prior, x=words.number(abs(difference), 1))
-
-
-def count_change(now: int, before: int, prior: str) -> str:
-    """比上周增加3件."""
-    key = "review.count_up" if now > before else "review.count_down" if now < before else "review.count_same"
-    return t(key, before=prior, x=abs(now - before))
 
 
 def headline(w: Week, period: Period) -> str:
@@ -274,7 +263,7 @@ def headline(w: Week, period: Period) -> str:
         return t("review.due_first", **said)
     if min(den, before[1]) < FEW:
         return t("review.due_few", **said)
-    return t("review.due", **said, judgement=t(f"review.{w.judgement}"), change=rate_change(rate(num, den), rate(*before), prior(period)))
+    return t("review.due", **said, judgement=evidence.judgement(w.verdict), change=rate_change(rate(num, den), rate(*before), prior(period)))
 
 
 def overdue(n: int, long: int, before: int, period: Period, ended: bool) -> str:
@@ -285,21 +274,38 @@ def overdue(n: int, long: int, before: int, period: Period, ended: bool) -> str:
     return t(key, n=n, k=long, change=count_change(n, before, prior(period)))
 
 
-def card(key: str, now: object, before: object, period: Period, ended: bool, phone: bool = False) -> dict:
-    """What ``links.figure_card`` shows of a figure: a count, or for "rate" a pair of numerator and denominator."""
-    compared = t("review.compared", before=prior(period))
+def comparison(w: Week, f: Frame) -> str:
+    """The small print under the finding: working days of the periods, and the change on a year ago. Markdown."""
+    changes = [compared.rate_since(t("compared.rate"), w.kept, w.kept_ago),
+               compared.count_since(t("compared.received"), w.now["received_den"], w.ago["received_den"]) if w.ended else ""]
+    text = compared.note(f, w.calendar, changes, known=any(w.ago.values()))
+    return f":small[:gray[{text}]]" if text else ""
+
+
+def ago(w: Week, f: Frame) -> list[tuple[str, dict[str, str]]]:
+    """The way to the complaints that the comparison with a year ago counts."""
+    n = w.kept_ago[1]
+    return [(t("compared.open_ago", n=n), f.link(**evidence.dates(f.year_ago), code="compliance"))] if n else []
+
+
+def card(key: str, now: object, before: object, period: Period, ended: bool, phone: bool = False, verdict: str = "") -> dict:
+    """What ``links.figure_card`` shows of a figure: a count, or for "rate" a pair of numerator and denominator. verdict: of
+    the volume, said only where it is a signal."""
+    than = t("review.compared", before=prior(period))
     if key != "rate":
         overdue_one = key == "overdue"
-        return {"value": words.number(now), "unit": t("unit.case_mark"), "delta": words.cases(abs(now - before)), "compared": compared,
-                "down": None if now == before else now < before, "tone": "late" if overdue_one and now else "",
-                "note": t("review.at_end") if overdue_one and ended else ""}
+        running = key == "received" and not ended  # part of a period is not compared with a whole one
+        return {"value": words.number(now), "unit": t("unit.case_mark"), "delta": None if running else words.cases(abs(now - before)),
+                "compared": than, "down": None if running or now == before else now < before, "tone": "late" if overdue_one and now else "",
+                "note": t("review.at_end") if overdue_one and ended else t(f"signals.card_{verdict[7:]}")
+                if key == "received" and verdict.startswith("signal_") else ""}
     value, last = rate(*now), rate(*before)
     change = points(value, last) if min(now[1], before[1]) >= FEW else None  # a few cases are not compared
     fraction = f"{now[0]:,}/{now[1]:,}" if now[1] else ""
     # a phone's card has room for seven signs beside the rate; the fraction stands in the sentence above as well
     return {"value": words.percent(*now), "note": "" if phone and len(fraction) > 7 else fraction, "down": change < 0 if change else None,
             "delta": None if change is None else t("review.delta_points", x=words.number(abs(change), 1)),
-            "compared": None if phone else compared}
+            "compared": None if phone else than}
 
 
 def major(new: int, reported: int, missing: int, period: Period) -> str:
@@ -379,68 +385,21 @@ def _grid(table: pd.DataFrame) -> pd.DataFrame:
 
 def heat_figure(found: Problems, category: Callable[[int], str], channel: Callable[[int], str], phone: bool = False) -> tuple[dict, str]:
     """The heat strip and its text alternative; names of channels are cut where columns are narrow."""
-    rows = [category(one) for one in found.grid.index]
+    rows = [tables.cut(category(one), 5) if phone else category(one) for one in found.grid.index]
     cols = [tables.cut(channel(one), 4 if phone else 7) for one in found.grid.columns]
     said = {"total": t("review.total"), "change": t("review.compared_short"), "empty": t("empty.chart")}
-    return (charts.heat_strip(rows, cols, found.grid.to_numpy().tolist(), found.changes, said),
+    return (charts.heat_strip(rows, cols, found.grid.to_numpy().tolist(), found.changes, said, narrow=phone),
             t("review.problems_alt", category=rows[0]) if rows else t("empty.chart"))
 
 
-def control_figure(chart: Control, judgement: str, phone: bool = False) -> tuple[dict, str]:
-    """The control chart and its text alternative."""
-    said = control_words(chart, judgement)
-    return charts.control_chart(chart.rates, chart.low, chart.high, chart.mean, control_ticks(chart.days), said,
-                                control_signals(chart), phone=phone), said["alt"]
+def cells(f: Frame) -> Callable[[int, int | None], dict[str, str]]:
+    """The way to the rows of a category and channel; without a channel, of the category."""
+    return lambda category, channel: f.link(code="received", category=category, channel=channel)
 
 
-def funnel_figure(table: pd.DataFrame, name: Callable[[int], str], phone: bool = False) -> tuple[dict, str]:
-    """The funnel and its text alternative."""
-    found, curve, mean = funnel(table, name)
-    said = {"x": t("review.funnel_x"), "mean": t("review.funnel_mean", rate=f"{mean:.1f}%"), "narrow": t("review.funnel_narrow"),
-            "wide": t("review.funnel_wide"), "unit": t("unit.cases", n="{n}"), "empty": t("empty.chart")}
-    return charts.funnel(found, curve, mean, said, phone=phone), t("review.funnel_alt", n=int((table.word == "low").sum()))
-
-
-def control_words(chart: Control, judgement: str) -> dict:
-    """Labels of ``charts.control_chart`` and its text alternative."""
-    shown = {i: f"{value:.1f}%" for i, value in enumerate(chart.rates) if value is not None}
-    last = max(shown, default=None)
-    percent = "{:.1f}%".format
-    written = {"empty": t("empty.chart"), "alt": t("empty.chart"),
-               "hover": [t("review.control_hover", span=words.span_short(day, day + timedelta(days=6)),
-                           rate=words.fraction(*chart.counts[i])) for i, day in enumerate(chart.days)],
-               "gaps": [(i, t("review.control_gap")) for i, value in enumerate(chart.rates) if value is None]}
-    if last is None or chart.mean is None:
-        return written
-    written |= {"last": f"<b>{t('review.control_last', rate=words.fraction(*chart.counts[last]))}</b>", "mean": t("review.control_mean", rate=percent(chart.mean)),
-                "alt": t("review.control_alt", rate=shown[last], judgement=t(f"review.{judgement}").replace("*", ""))}
-    if chart.low[last] is not None:
-        written |= {"high": t("review.control_high", rate=percent(chart.high[last])),
-                    "low": t("review.control_low", rate=percent(chart.low[last]))}
-    return written
-
-
-def control_signals(chart: Control) -> list[tuple[int, str]]:
-    return [(i, t("review.control_signal_low" if chart.rates[i] < chart.mean else "review.control_signal_high",
-                  day=chart.days[i], rate=f"{chart.rates[i]:.1f}%")) for i in chart.signals]
-
-
-def control_ticks(days: Sequence[date]) -> list[tuple[int, str]]:
-    """The first week of every month."""
-    return [(i, words.month(day)) for i, day in enumerate(days) if i and day.month != days[i - 1].month]
-
-
-def funnel(table: pd.DataFrame, name: Callable[[int], str]) -> tuple[list[dict], list[tuple], float]:
-    """Points, limits and mean for ``charts.funnel``; the names of those outside stand beside them."""
-    num, den = int(table.compliance_num.sum()), int(table.compliance_den.sum())
-    mean = 100 * num / den if den else 0.0
-    points_ = []
-    for row in table[table.compliance_den > 0].itertuples():
-        value = 100 * row.compliance_num / row.compliance_den
-        said = t("review.funnel_hover", unit=name(row.unit_id), rate=f"{value:.1f}%", num=row.compliance_num, den=row.compliance_den)
-        points_.append({"n": row.compliance_den, "rate": value, "hover": said,
-                        "kind": row.word if row.word in ("low", "high", "small") else "",
-                        "label": f"<b>{name(row.unit_id)} {value:.1f}%</b>" if row.word == "low" else None})
-    largest = int(table.compliance_den.max()) if len(table) else 0
-    sizes = sorted({max(1, round(largest * step / 40)) for step in range(2, 41)})
-    return points_, [(n, chance(mean, n, 1.96), chance(mean, n, 3.09)) for n in sizes], mean
+def of_cell(found: Problems, address: Callable[[int, int | None], dict[str, str]]) -> Callable[[dict], dict[str, str] | None]:
+    """The list behind a click on the heat strip: of its cell, or None where that is empty."""
+    def way(point: dict) -> dict[str, str] | None:
+        row, col = point["customdata"]
+        return address(int(found.grid.index[row]), int(found.grid.columns[col])) if found.grid.iat[row, col] else None
+    return way

@@ -28,6 +28,7 @@ class Settings:
     address: str              # DASHBOARD_ADDRESS: what to listen on
     zone: str                 # DASHBOARD_ZONE: the institution's time zone
     pack: str                 # DASHBOARD_PACK: the sector's rules
+    follow: float             # DASHBOARD_FOLLOW: within so many seconds pages show what was committed; 0 = not by themselves
     language: str             # DASHBOARD_LANGUAGE: "zh", "en", or "" = from the browser
 
 
@@ -41,6 +42,7 @@ def settings() -> Settings:
         address=_matching("DASHBOARD_ADDRESS", "127.0.0.1", r"[\w.:%-]+", "an address or host name without spaces"),
         zone=_zone(_value("DASHBOARD_ZONE", "Asia/Shanghai")),
         pack=_matching("DASHBOARD_PACK", "bank", r"[a-z][a-z0-9_]*", "the name of a pack, such as bank"),
+        follow=_seconds(_value("DASHBOARD_FOLLOW", "2")),
         language=_language(_value("DASHBOARD_LANGUAGE", "")),
     )
 
@@ -71,6 +73,12 @@ def _port(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
         raise SettingsError(f"DASHBOARD_PORT must be a number from 1 to 65535, not {value!r}.")
     return int(value)
+
+
+def _seconds(value: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]+)?", value, re.ASCII) or 0 < float(value) < 1 or float(value) > 3600:
+        raise SettingsError(f"DASHBOARD_FOLLOW must be seconds from 1 to 3600, or 0 for never, not {value!r}.")
+    return float(value)
 
 
 def _zone(value: str) -> str:

@@ -1,8 +1,10 @@
 """Columns of the tables: widths, cuts, badges. Nothing here reads data."""
 
+import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -10,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard import words
+from dashboard import links, navigation, words
 from dashboard.words import literal, t
 
 ROW_HEIGHT = 34
@@ -158,6 +160,54 @@ def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, Column
     return [one for one in ids if one in set(st.session_state[kept])]
 
 
+class Column(NamedTuple):
+    """A column of a ``doors`` table. kind: "door" (a click opens ``to`` with ``address(row)``), "rate" (a number in %, with
+    a bar), "number" or "text"; tone of a rate's bar: a colour name of the theme."""
+
+    label: str
+    kind: str = "text"
+    px: int | None = None
+    to: str = "complaints"
+    address: Callable[[int], Mapping[str, str] | None] | None = None
+    help: str | None = None
+    tone: str = "blue"
+
+
+def doors(frame: pd.DataFrame, columns: Mapping[str, Column], key: str, alt: str, most: int = MOST_ROWS) -> None:
+    """A table whose figures are doors: a click (or Enter on a cell) in a "door" column opens the rows behind it. The frame
+    has one column for each of ``columns``, in order; doors hold text as it is shown, "rate" and "number" hold numbers.
+    Doors to a page that the viewer may not open are text."""
+    config = {}
+    for name, one in columns.items():
+        common = {"label": one.label, "width": one.px, "help": one.help}
+        side = "left" if name == next(iter(columns)) else "right"
+        config[name] = {
+            "door": lambda: (st.column_config.ButtonColumn(**common, type="tertiary", key=f"{key}.{name}", alignment=side)
+                             if navigation.target(one.to) else st.column_config.TextColumn(**common, alignment=side)),
+            "rate": lambda: st.column_config.ProgressColumn(**common, format="%.1f%%", min_value=0, max_value=100, color=one.tone),
+            "number": lambda: st.column_config.NumberColumn(**common),
+            "text": lambda: st.column_config.TextColumn(**common),
+        }[one.kind]()
+    st.dataframe(frame, hide_index=True, row_height=ROW_HEIGHT, height=height(len(frame), most), column_order=list(columns),
+                 column_config=config, key=key, alt=alt, placeholder=t("unit.none"))
+    for name, one in columns.items():
+        click = st.session_state.get(f"{key}.{name}") if one.kind == "door" else None
+        address = one.address(click.row) if click and one.address else None
+        if address is not None:
+            links.go(one.to, address)
+
+
+def sortable(texts: Sequence[str]) -> list[str]:
+    """Texts that begin with a number, such that a click on the column's head sorts them by it: buttons are sorted as text,
+    so the numbers are filled up with figure spaces to the left; on the right of the cell nobody sees them."""
+    heads = [_NUMBER.match(text) for text in texts]
+    room = max((len(head[1]) for head in heads if head), default=0)
+    return ["\u2060" + "\u2007" * (room - len(head[1])) + text if head else text for text, head in zip(texts, heads)]
+
+
+_NUMBER = re.compile(r"(\d[\d,]*)")
+
+
 def unpick(name: str, done: frozenset[int] | None = None) -> None:
     """Take the ticks off some complaints, or off all."""
     kept = f"{name}.picked"
@@ -166,9 +216,9 @@ def unpick(name: str, done: frozenset[int] | None = None) -> None:
         st.session_state.update({kept: left, f"{name}.turn": st.session_state.get(f"{name}.turn", 0) + 1})
 
 
-def height(rows: int) -> int | str:
-    """Height for st.dataframe: all rows up to MOST_ROWS, then a scroller of that size."""
-    return "content" if rows <= MOST_ROWS else ROW_HEIGHT * (MOST_ROWS + 1)
+def height(rows: int, most: int = MOST_ROWS) -> int | str:
+    """Height for st.dataframe: all rows up to ``most``, then a scroller of that size."""
+    return "content" if rows <= most else ROW_HEIGHT * (most + 1)
 
 
 def is_phone() -> bool:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from dashboard import complaint, data, links, listing
+from dashboard import complaint, data, links, listing, search
 from dashboard.context import Frame
 from dashboard.words import literal, t
 from queries import complaints, ledger
@@ -83,8 +83,11 @@ def find(number: str, complaint_id: int, params: Mapping[str, str], as_of: datet
     where, asked = complaint.where(params, as_of.astimezone(zone).date(), zone), listing.asked(params)
     if asked.line:
         return _in_ledger(complaint_id, asked.line, {name: value for name, value in where.items() if name != "zone"})
-    ask = dict(part=asked.part, state=asked.state, ageing=asked.ageing, search=(params.get("q") or "").strip() or None,
-               **where)
+    someone = search.person()
+    ids = someone["ids"] if someone and asked.code == listing.ALL else None  # as the page narrows it
+    if asked.code == listing.ALL and not asked.narrow(ids):
+        return None  # in all complaints a place says nothing
+    ask = asked.ask(ids) | where
     page = (listing.whole(params.get("page")) or 1) - 1
     for first in dict.fromkeys((page * ROWS, max(0, page - 1) * ROWS,
                                 (page + 1) * ROWS)):  # it may have moved to the page beside

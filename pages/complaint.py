@@ -46,11 +46,10 @@ if found and found["limit"] is not None:
     ended = c["ended_at"] if c["state"] in "AB" else None
     days, marks = complaint.strip(found["trace"], zone, day_zero=found["rule"]["day_zero"], ended=ended,
                                   late=complaint.whole(c["days_late"]))
-    wide = max(620, 30 * len(days)) if tables.is_phone() else 1230  # a phone scrolls the strip sideways
-    with st.grid(1, min_column_width=wide if tables.is_phone() else 620, wrap=False):
-        chart = charts.limit_strip(days, marks, {"empty": t("empty.chart")}, width=wide)
-        st.plotly_chart(chart, config=charts.CONFIG, key="strip",
-                        alt=t("complaint.trace_alt", day=words.deadline(found["limit"], zone)))
+    places, wide = (11, 358) if tables.is_phone() else (len(days), 1230)  # a phone shows the days in several rows
+    for i, part in enumerate(complaint.rows(days, marks, places)):
+        chart = charts.limit_strip(*part, {"empty": t("empty.chart")}, width=wide, places=places)
+        links.chart((chart, t("complaint.trace_alt", day=words.deadline(found["limit"], zone))), key=f"strip_{i}")
 if found:
     st.caption(complaint.basis(found))
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import charts, context, data, forms, links, listing, navigation, permissions, session, tables
+from dashboard import charts, context, data, filters, forms, links, listing, navigation, permissions, session, tables
 from dashboard import trail, words
 from dashboard.words import literal, t
 from queries import complaints, figures
@@ -64,7 +64,7 @@ with left:
 with right:
     st.segmented_control(t("overdue.title"), list(TABS), default=code, required=True, label_visibility="collapsed",
                          key=f"tab_{code}",
-                         format_func=lambda one: t(TABS[one], n=n[f"{one}_den"]),
+                         format_func=filters.picked(lambda one: t(TABS[one], n=n[f"{one}_den"]), code),
                          on_change=lambda: trail.go("code", st.session_state[f"tab_{code}"]))
     search = st.text_input(t("overdue.search"), key="q", bind="query-params", placeholder=t("overdue.search"),
                            label_visibility="collapsed",
@@ -83,6 +83,7 @@ if rows.empty:
     st.stop()
 
 # -- the list, and what is done to it
+listing.overdue_file(listing.Asked(code, ageing=age, q=" ".join(search.split()) or None), f, total)
 around = {**f.link(code=code, ageing=age, q=search.strip() or None), "back": "overdue"}
 if phone:
     forms.cards(rows, f, around, PLACE, may["urge"], PHONE_ROWS)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import charts, context, links, navigation, review, session, tables, words
+from dashboard import context, evidence, links, navigation, review, session, tables, words
 from dashboard.words import t
 
 LIST = "complaints"
@@ -10,7 +10,7 @@ LIST = "complaints"
 navigation.require()
 f = context.frame("last_week")
 w = review.read(f)
-phone = tables.is_phone()
+deeper, phone = evidence.deeper(f), tables.is_phone()
 
 
 def doors(text, *ways):
@@ -35,14 +35,15 @@ links.sentence(review.headline(w, f.period), review.overdue(overdue, long, w.lat
 doors("", ("due", due, {"code": "compliance"}), ("kept", kept, {"code": "compliance", "part": "num"}),
       ("late", due - kept, {"code": "compliance", "part": "rest"}), ("not_yet", w.now["not_yet_due_den"], {"code": "not_yet_due"}),
       ("long", long, {"code": "overdue_open_5", "at": w.moment}))
+links.row(review.ago(w, f), LIST, review.comparison(w, f))
 with links.cards(4):
     for key, n, old, trend, params in (
             ("rate", w.kept, w.kept_before, w.chart.rates, {"code": "compliance"}),
             ("overdue", overdue, w.late_before["overdue_open_den"], w.stocks.overdue_open, {"code": "overdue_open", "at": w.moment}),
-            ("received", w.now["received_den"], w.before["received_den"], w.weekly.received_den, {"code": "received"}),
+            ("received", w.now["received_den"], w.before["received_den"], w.volume.weekly, {"code": "received"}),
             ("open", int(w.balance.closing), int(w.balance.opening), w.stocks.backlog, {"line": "closing"})):
-        links.figure_card(t(f"review.card_{key}"), trend=() if phone else charts.sparkline(list(trend)), to=LIST, params=f.link(**params),
-                          **review.card(key, n, old, f.period, w.ended, phone))
+        links.figure_card(t(f"review.card_{key}"), trend=() if phone else list(trend), to=LIST, params=f.link(**params),
+                          **review.card(key, n, old, f.period, w.ended, phone, w.volume.whole.verdict))
 
 # -- what must be done today
 links.section(t("todo.title"))
@@ -59,11 +60,11 @@ left, right = st.columns(2, gap="medium")
 with left:
     links.section(t("review.attention"))
     st.markdown(review.attention_sentence(w.peers, name))
-    links.unit_table(review.attention(w.peers), name, rows_of, LIST, phone=phone)
+    evidence.unit_table(review.attention(w.peers), name, deeper, rows_of, "units", phone=phone)
 with right:
     links.section(t("review.doing_well"))
     st.markdown(review.doing_well_sentence(good, name, f.period))
-    links.unit_table(good.head(review.SHOWN), name, rows_of, LIST, overdue=False, phone=phone)
+    evidence.unit_table(good.head(review.SHOWN), name, deeper, rows_of, "units", overdue=False, phone=phone)
 
 # -- ledger, effect, satisfaction
 links.section(t("review.ledger"))
@@ -84,17 +85,13 @@ with right:
 links.section(t("review.problems"))
 note = t("review.problems_note_all" if session.viewer().sees_restricted else "review.problems_note")
 st.markdown(f"{review.problems_sentence(w.problems, f.category, f.channel, f.period)} :gray[{note}]")
+for one in w.volume.bursts:
+    links.row([review.burst_door(one, f)], LIST, review.burst(one, f.category))
 if w.problems.total:
-    links.picker(w.problems.grid, f.category, f.channel, LIST, lambda row, col: f.link(code="received", category=row, channel=col), "cells")
-    with st.grid(1, min_column_width=620, wrap=False):
-        links.chart(review.heat_figure(w.problems, f.category, f.channel, phone), key="problems")
+    cell = review.cells(f)
+    links.picker(w.problems.grid, f.category, f.channel, LIST, cell, "cells")
+    links.chart(review.heat_figure(w.problems, f.category, f.channel, phone), evidence.key("problems", f), LIST,
+                review.of_cell(w.problems, cell))
 with st.expander(t("review.statistics"), icon=":material/query_stats:", key="notes", on_change="rerun", bind="query-params") as notes:
     if notes.open:
-        left, right = st.columns(2, gap="medium")
-        with left:
-            links.section(t("review.control_title"), t("review.control_note"))
-            links.chart(review.control_figure(w.chart, w.judgement, phone), key="control")
-        with right:
-            links.section(t("review.funnel_title"), t("review.funnel_note"))
-            links.chart(review.funnel_figure(w.peers, name, phone), key="funnel")
-        st.caption(t("review.method"))
+        evidence.panel(f, w.chart, w.volume.whole, w.days, w.peers, w.funnel, name, deeper, rows_of, "review", phone)

@@ -215,6 +215,15 @@ def status(conn: Connection) -> pd.DataFrame:
          order by c.code, c.tz, y.year"""), conn)
 
 
+def days(conn: Connection, first: date, last: date, *, zone: str) -> pd.DataFrame:
+    """The days from `first` to `last` (both included) of the office's calendar: day, working, kind, name; empty where there is none."""
+    return pd.read_sql(text("""
+        select w.day, w.working, w.kind, w.name from workday w
+         where w.calendar_id = (select c.calendar_id from calendar c where c.tz = :zone order by (c.code = :code) desc, c.calendar_id limit 1)
+           and w.day between :first and :last order by w.day"""), conn,
+        params={"zone": zone, "code": country_of(zone) or "CN", "first": first, "last": last})
+
+
 def _kind(day: date, working: bool) -> str:
     """The kind of a day nobody named."""
     weekend = day.weekday() >= 5

@@ -1,9 +1,11 @@
-"""Complaints: the list behind any figure, one complaint whole, its timeline."""
+"""Complaints: the list behind any figure, the search over it, one complaint whole, its timeline."""
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 from queries.figures import _where, within
 from queries.indicators import CATALOGUE, facts
@@ -53,32 +55,47 @@ _ROW = """
      order by p.place"""
 _ORDER = """(c.channel_kind in ('regulator', 'central_bank')) is true desc, c.media_level > 0 desc, c.major desc, c.repeat_of is not null desc,
             s.days_late desc nulls last, s.due_at, s.complaint_id"""
-_SEARCH = """(cast(:search as text) is null or c.complaint_no ilike '%' || :search || '%' or mask_text(c.title) ilike '%' || :search || '%'
-              or exists (select from unit_contact k where k.unit_id = s.unit_id and k.rank = 1 and k.name ilike '%' || :search || '%'))"""
+SORTS = {"urgent": _ORDER, "newest": "s.received_at desc, s.complaint_id desc", "oldest": "s.received_at, s.complaint_id",
+         "due": "s.due_at nulls last, s.complaint_id", "late": "s.days_late desc nulls last, s.due_at, s.complaint_id"}
+MARKS = {"major": "c.major", "media": "c.media_level > 0", "regulator": "(c.channel_kind in ('regulator', 'central_bank')) is true",
+         "directive": "exists (select from directive v where v.complaint_id = s.complaint_id and v.at <= :as_of)",
+         "repeat": "c.repeat_of is not null", "anonymous": "c.anonymous"}
+# A number that was typed whole comes first; the words are looked for in the database, by what this viewer may read (0002_search.sql).
+_FOUND = text("select array(select find_words(cast(:words as text[])))")
+_EXACT = "(lower(c.complaint_no) = lower(:exact)) desc, "
+_CHOSEN = "{}.complaint_id = any (cast(:ids as bigint[]))"
 _CELL = """(cast(:state as text) is null or s.state = cast(:state as "char"))
        and (cast(:late_from as int) is null or s.days_late between cast(:late_from as int) and cast(:late_to as int))"""
 AGEING = ((0, 0), (1, 3), (4, 5), (6, 10), (11, 30), (31, 100_000))     # working days late; 5 is the step to 拟通报
 
 
-@lru_cache(maxsize=256)
-def _statement(code: str, part: str) -> TextClause:
+@lru_cache(maxsize=1024)
+def _statement(code: str, part: str, sort: str = "urgent", mark: str | None = None, searched: bool = False, chosen: bool = False,
+               passed: bool = False) -> TextClause:
     i = CATALOGUE[code]
     num = i.num or "true"
+    order = _EXACT * searched + SORTS[sort]
+    among = _CHOSEN if chosen else "true"
+    source = facts('c.', i.den, num)
+    if passed:                                     # of what was handed on, the last stretch that this viewer may see
+        source = source.replace("state(:as_of) as s", f"(select s.* from {_LAST_SEEN.format(which=among.format('x'))}) as s", 1)
+    also = f" and {among.format('s')} and {MARKS.get(mark, 'true')}"
     return text(f"""with picked as (
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
                s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, coalesce(({num}), false) as counted,
-               count(*) over () as total, row_number() over (order by {_ORDER}) as place
-          from {facts('c.', i.den, num)}
-         where {_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL} and {_SEARCH}
-         order by {_ORDER} limit :limit offset :offset)
+               count(*) over () as total, row_number() over (order by {order}) as place
+          from {source}
+         where {_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL}{also}
+         order by {order} limit :limit offset :offset)
     {_ROW}""")
 
 
-# The stretch in force, or for a unit that had it before the last one it may see, as it was when it left.
+# The stretch in force, or for a unit that had it before the last one it may see, as it was when it left. `offset 0`: one look a
+# complaint by its key; under row security the planner expects four rows and would compare all with all.
 _LAST_SEEN = """(select distinct on (x.complaint_id) x.complaint_id, least(:as_of, x.valid_to - interval '1 microsecond') as t
                     from clock_span as x where {which} and x.clock = 'r' and x.valid_from <= :as_of
                    order by x.complaint_id, x.valid_from desc) as seen
-          join lateral state(seen.t) as s on s.complaint_id = seen.complaint_id and s.clock = 'r'"""
+          join lateral (select * from state(seen.t) as q where q.complaint_id = seen.complaint_id and q.clock = 'r' offset 0) as s on true"""
 _BY_ID = text(f"""with picked as (
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
                s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, true as counted,
@@ -87,18 +104,64 @@ _BY_ID = text(f"""with picked as (
     {_ROW}""")
 
 
-def listing(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, part: str = "den", unit: int | None = None,
-            category: int | None = None, channel: int | None = None, source: int | None = None, zone: str = "Asia/Shanghai",
-            state: str | None = None, ageing: int | None = None, search: str | None = None,
-            limit: int | None = LIMIT, offset: int = 0) -> pd.DataFrame:
+def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None = LIMIT, offset: int = 0, **asked) -> pd.DataFrame:
     """The complaints behind an indicator of the catalogue: exactly those that its count counts, marks first, then days late.
 
-    `part`: den (all; `counted` marks the numerator), num, rest. Column `total` = how many there are in all. Days are working days.
+    `asked`: start, end; what narrows: unit, category, channel, source (ids), state, ageing (index of AGEING), mark (of MARKS),
+    part (den: all, `counted` marks the numerator; num; rest), ids, search: words that must all stand somewhere in what this viewer
+    may read of a complaint; sort (of SORTS); zone. Column `total` = how many there are in all. Days are working days.
     """
-    late = AGEING[ageing] if ageing is not None else (None, None)
-    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, state=state,
-                  late_from=late[0], late_to=late[1], search=search or None, limit=limit, offset=offset) | within(conn, unit)
-    return pd.read_sql(_statement(code, part), conn, params=params)
+    statement, params = _asked(conn, code, as_of=as_of, **asked)
+    return pd.read_sql(statement, conn, params=params | {"limit": limit, "offset": offset})
+
+
+def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, **asked) -> Iterator[pd.DataFrame]:
+    """The whole of `listing`, in its order, in frames of so many rows: one cursor, so one snapshot and bounded memory."""
+    statement, params = _asked(conn, code, as_of=as_of, **asked)
+    conn.execute(text("set local cursor_tuple_fraction = 1"))      # all of it will be read; a plan for the first rows takes four times as long
+    with conn.execute(statement, params | {"limit": None, "offset": 0}, execution_options={"stream_results": True, "max_row_buffer": rows}) as found:
+        names = list(found.keys())
+        for some in found.partitions(rows):
+            yield pd.DataFrame(some, columns=names)
+
+
+def _asked(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, part: str = "den", unit: int | None = None,
+           category: int | None = None, channel: int | None = None, source: int | None = None, zone: str = "Asia/Shanghai",
+           state: str | None = None, ageing: int | None = None, mark: str | None = None, search: str | None = None,
+           ids: tuple[int, ...] | None = None, sort: str = "urgent") -> tuple[TextClause, dict]:
+    """The statement of a list and its parameters but limit and offset."""
+    late, wanted = AGEING[ageing] if ageing is not None else (None, None), terms(search)
+    passed = CATALOGUE[code].cohort == "all" and not conn.execute(text("select sees_all()")).scalar()
+    if wanted:                                     # first which, then the rest: of a function's rows the planner knows nothing
+        found = conn.execute(_FOUND, {"words": wanted}).scalar_one()
+        ids = found if ids is None else set(found) & set(ids)
+    special = {"sort": sort, "mark": mark, "searched": bool(wanted), "chosen": ids is not None, "passed": passed}
+    usual = {"sort": "urgent", "mark": None, "searched": False, "chosen": False, "passed": False}
+    statement = _statement(code, part, **{name: value for name, value in special.items() if value != usual[name]})
+    return statement, dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, state=state,
+                           late_from=late[0], late_to=late[1], exact=" ".join(wanted), ids=f"{{{','.join(map(str, ids or ()))}}}") | within(conn, unit)
+
+
+def terms(search: str | None) -> list[str]:
+    """The words of a search: at most eight, of at most 60 characters; empty for nothing to look for."""
+    return [word[:60] for word in (search or "").replace("\0", "").split()][:8]
+
+
+def find_person(conn: Connection, *, who: str) -> tuple[int, ...]:
+    """Complaints of one person within the viewer's scope: a whole telephone number, identity number or name, however it was typed.
+
+    For a transaction that may write: the question is audited with what it found, itself masked. At most 1,000, the newest first.
+    """
+    try:
+        return tuple(conn.execute(text("select find_person(:who)"), {"who": who}).scalars())
+    except DBAPIError as error:
+        error.hide_parameters = True               # the person's number does not go into a log
+        raise
+
+
+def exported(conn: Connection, *, list: str, format: str, rows: int) -> None:
+    """Leave the trace of an export: who (the viewer), which list, how many rows."""
+    conn.execute(text("select exported(:list, :format, :rows)"), {"list": list, "format": format, "rows": rows})
 
 
 def by_id(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
@@ -217,3 +280,29 @@ def contacts(conn: Connection, unit_id: int) -> pd.DataFrame:
 def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """Who had it and for how many working days: unit, from_at, days."""
     return pd.read_sql(_HOLDERS, conn, params={"id": complaint_id, "as_of": as_of})
+
+
+def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int]:
+    """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments."""
+    statement, params = _asked(conn, code, as_of=as_of, **asked)
+    return frozenset(conn.execute(_alone(statement.text), params | {"limit": None, "offset": 0}).scalars())
+
+
+@lru_cache(maxsize=256)
+def _alone(statement: str) -> TextClause:
+    return text(statement.replace(_ROW, "select complaint_id from picked"))
+
+
+_LEFT = text("""select count(*) from state(:as_of) s where s.clock = 'r' and s.complaint_id = any (cast(:ids as bigint[]))
+                   and (s.ended_at <= :as_of or s.excluded_at <= :as_of)""")
+_NEWS = text("select count(*) from event e where e.complaint_id = :id and e.recorded_at > :since")
+
+
+def ended(conn: Connection, some: frozenset[int], *, as_of: datetime) -> int:
+    """How many of these complaints are done or excluded at that moment."""
+    return conn.execute(_LEFT, {"ids": list(some), "as_of": as_of}).scalar_one() if some else 0
+
+
+def news(conn: Connection, complaint_id: int, *, since: datetime) -> int:
+    """How many entries the history of a complaint has got since that moment."""
+    return conn.execute(_NEWS, {"id": complaint_id, "since": since}).scalar_one()

@@ -21,13 +21,23 @@ PLACE = """place as (
          where g.parent_id is not distinct from cast(:parent as int)
         union all
         select u.unit_id, u.unit_id from unit as u where u.unit_id = cast(:parent as int))"""
+# The same for all units that stand as deep as `parent`: its peers, wherever they are.
+LEVEL = """place as materialized (
+        select u.unit_id, g.unit_id as group_id
+          from unit as g
+          join unit as u on u.label between g.label and g.label_end
+         where g.level = (select m.level from unit as m where m.unit_id = cast(:parent as int)) and g.kind <> 'unmapped')"""
+PLACES = {"child": PLACE, "level": LEVEL}
 GROUPS = {                                    # what `--by` groups by: an expression, made from the indicator's own unit and date
     "all": "cast('all' as text)",
-    "child": "(select p.group_id from place p where p.unit_id = {unit})",
+    "child": "place.group_id",                # with the join of `_facts`
+    "level": "place.group_id",
+    "category_day": "s.category_id || ' ' || to_char({date} at time zone :zone, 'YYYY-MM-DD')",
     "unit": "(select u.name from unit u where u.unit_id = {unit})",
     "parent_unit": "(select coalesce(p.name, u.name) from unit u left join unit p on p.unit_id = u.parent_id where u.unit_id = {unit})",
     "category": "(select k.name from category k where k.category_id = s.category_id)",
     "category_id": "s.category_id",
+    "channel_id": "s.channel_id",
     "channel": "(select k.name from channel k where k.channel_id = s.channel_id)",
     "category_channel": "s.category_id * 1000 + s.channel_id",
     "month": "to_char({date} at time zone :zone, 'YYYY-MM')",
@@ -50,13 +60,24 @@ _WITHIN = text("""
       from unit u where u.unit_id = cast(:unit as int)""")
 
 
+def scope(i: Indicator) -> str:
+    """Within the range of the tree by the indicator's own relation to a unit; "any" is one of the three."""
+    labels = LABELS.values() if i.unit_of == "any" else (LABELS[i.unit_of],)
+    return f"({' or '.join(SCOPE.format(label=label) for label in labels)})"
+
+
 def _where(i: Indicator) -> str:
     clocks = ", ".join(f"'{c}'" for c in i.clock)
-    return f"s.clock in ({clocks}) and {COHORTS[i.cohort]} and {SCOPE.format(label=LABELS[i.unit_of])} and {FILTERS}"
+    return f"s.clock in ({clocks}) and {COHORTS[i.cohort]} and {scope(i)} and {FILTERS}"
 
 
 def _group(by: str, i: Indicator) -> str:
     return GROUPS[by].format(unit=UNIT_IDS[i.unit_of], date=DATES[i.cohort])
+
+
+def _facts(by: str, i: Indicator, *predicates: str) -> str:
+    """The rows, and for `child` the place of their unit: a join, because a sub-select would read the tree for every row."""
+    return facts(*predicates, seen=i.cohort == "all") + (f"\n      left join place on place.unit_id = {UNIT_IDS[i.unit_of]}" if by in PLACES else "")
 
 
 @lru_cache(maxsize=256)
@@ -72,8 +93,8 @@ def _statements(codes: tuple[str, ...], by: str) -> list[TextClause]:
             f"count(*) filter (where {i.den}) as {i.code}_den" + (f",\n           count(*) filter (where ({i.den}) and ({i.num})) as {i.code}_num" if i.num else "")
             for i in some)
         only = " or ".join(f"({i.den})" for i in some)
-        place = f"with {PLACE}\n" if by == "child" else ""
-        statements.append(text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {facts(columns, only)}\n"
+        place = f"with {PLACES[by]}\n" if by in PLACES else ""
+        statements.append(text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {_facts(by, some[0], columns, only)}\n"
                                f"     where {_where(some[0])}\n       and ({only})\n     group by 1"))
     return statements
 
@@ -112,33 +133,33 @@ def wilson(num: int, den: int, z: float = 1.96) -> tuple[float, float] | None:
 def _state_statement(basis: str, by: str) -> TextClause:
     i = Indicator("basis", "", "", "", "", {"received": "received", "due": "falls_due", "closed": "closed"}[basis])
     columns = ",\n           ".join(f"count(*) filter (where s.state = '{k}') as {v}" for k, v in STATES.items())
-    return text(f"""{f'with {PLACE} ' if by == 'child' else ''}select {_group(by, i)} as grp, count(*) as cohort, {columns},
+    return text(f"""{f'with {PLACES[by]} ' if by in PLACES else ''}select {_group(by, i)} as grp, count(*) as cohort, {columns},
            count(*) filter (where c.source_verdict = 'o') as source_on_time_num,
            count(*) filter (where c.source_verdict is not null) as source_on_time_den,
            count(*) filter (where c.source_verdict is null) as source_blank,
            count(*) filter (where c.source_verdict is not null and (c.source_verdict = 'l') = (s.state in ('B', 'E'))) as source_agree
-      from {facts("c.")}
+      from {_facts(by, i, "c.")}
      where {_where(i)} group by 1""")
 
 
 @lru_cache(maxsize=64)
 def _days_statement(by: str) -> TextClause:
     i = Indicator("days", "", "", "", "", "closed")
-    return text(f"""{f'with {PLACE} ' if by == 'child' else ''}select {_group(by, i)} as grp,
+    return text(f"""{f'with {PLACES[by]} ' if by in PLACES else ''}select {_group(by, i)} as grp,
            percentile_cont(0.5) within group (order by s.days_used) as days_median,
            percentile_cont(0.9) within group (order by s.days_used) as days_p90,
            avg(s.days_used)::float8 as days_mean, count(s.days_used) as days_n
-      from {facts()}
+      from {_facts(by, i)}
      where {_where(i)} and s.state <> 'X' group by 1""")
 
 
 @lru_cache(maxsize=64)
 def _km_statement(by: str) -> TextClause:
     i = Indicator("km", "", "", "", "", "received")
-    return text(f"""with {PLACE}, life as (
+    return text(f"""with {PLACES.get(by, PLACE)}, life as (
         select {_group(by, i)} as grp, s.ended_at is not null and s.ended_at <= :as_of as done,
                greatest(0, coalesce(s.days_used, s.days_open)) as days
-          from {facts()} where {_where(i)} and s.state <> 'X' and coalesce(s.days_used, s.days_open) is not null
+          from {_facts(by, i)} where {_where(i)} and s.state <> 'X' and coalesce(s.days_used, s.days_open) is not null
     ), step as (
         select grp, days, count(*) filter (where done) as ended,
                sum(count(*)) over (partition by grp order by days desc) as at_risk

@@ -4,6 +4,9 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from queries.figures import _where, within
+from queries.indicators import CATALOGUE, facts
+
 
 def sources(conn: Connection, *, as_of: datetime) -> pd.DataFrame:
     """Sources: source_id, name, pack, tz, seen_at, complaints, newest (latest receipt), marked, unmapped units and categories."""
@@ -33,10 +36,19 @@ def quarantine(conn: Connection, *, source: str | None = None, limit: int | None
          order by q.batch_id desc, q.line, q.quarantine_id limit :n"""), conn, params={"source": source, "n": limit})
 
 
-def marks(conn: Connection) -> pd.DataFrame:
-    """Implausible but real rows that landed: mark (code), complaints."""
-    return pd.read_sql(text("""select mark, count(*) as complaints from complaint c, unnest(c.marks) mark
-                                where c.marks <> '{}' group by mark order by 2 desc"""), conn)
+def marks(conn: Connection, *, as_of: datetime, unit: int | None = None) -> pd.DataFrame:
+    """Implausible but real rows that landed (the catalogue's `marked`), of any time: mark (code), complaints."""
+    params = dict(as_of=as_of, category=None, channel=None, source=None) | within(conn, unit)
+    return pd.read_sql(_MARKS, conn, params=params)
+
+
+_MARKED = CATALOGUE["marked"]
+_MARKS = text(f"""
+    select m.mark, count(*) as complaints
+      from {facts(_MARKED.den, "c.")}
+     cross join lateral unnest(c.marks) as m (mark)
+     where {_where(_MARKED)} and {_MARKED.den}
+     group by 1 order by 2 desc, 1""")
 
 
 def calendars(conn: Connection) -> pd.DataFrame:

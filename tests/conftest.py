@@ -19,6 +19,13 @@ from queries import embedded
 TEMPLATE = "desk_template"
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of a file run on one worker, because they share a database; the long test of all pages page by page."""
+    for item in items:
+        page = item.callspec.params.get("page", "") if "test_every_number" in item.name and hasattr(item, "callspec") else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{page}"))
+
+
 @pytest.fixture(scope="session")
 def server():
     """The administrator's address of a server that forgets everything at the end."""

@@ -7,7 +7,7 @@ import pytest
 from dashboard.settings import REPOSITORY, SettingsError, settings
 
 NAMES = ("DATABASE_URL", "DASHBOARD_DATA", "DASHBOARD_PORT", "DASHBOARD_ADDRESS", "DASHBOARD_ZONE", "DASHBOARD_PACK",
-         "DASHBOARD_LANGUAGE")
+         "DASHBOARD_LANGUAGE", "DASHBOARD_FOLLOW")
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_the_data_folder_is_absolute_and_knows_home(monkeypatch):
     ("DASHBOARD_ADDRESS", "0.0.0.0 8501"),
     ("DASHBOARD_ZONE", "Beijing"), ("DASHBOARD_ZONE", "../etc/passwd"), ("DASHBOARD_ZONE", "Asia"),
     ("DASHBOARD_PACK", "../bank"),
-    ("DASHBOARD_LANGUAGE", "fr"),
+    ("DASHBOARD_LANGUAGE", "fr"), ("DASHBOARD_FOLLOW", "soon"), ("DASHBOARD_FOLLOW", "0.5"), ("DASHBOARD_FOLLOW", "-1"),
     ("DATABASE_URL", "mysql://u:p@db/desk"), ("DATABASE_URL", "desk"), ("DATABASE_URL", "postgresql://"),
 ])
 def test_a_bad_value_is_refused_by_name(monkeypatch, name, value):

@@ -202,7 +202,7 @@ class Cases:
         if name == WORSE:
             return 0.03 + 0.24 * max(0.0, 1 - max(weeks, 0) / 10)
         if name == BETTER:
-            return 0.03 + 0.12 * min(max(weeks, 0) / 12, 1) if weeks < 40 else 0.06
+            return 0.02 + 0.22 * min(max(weeks, 0) / 14, 1) if weeks < 40 else 0.06
         return 0.052
 
     def one(self, cid: int, at: int, burst: bool) -> None:
@@ -350,12 +350,15 @@ class Cases:
                       user=bank.supervisor[0])
                 if days.at(w) < cut:
                     moved.append((days.at(w), ids[other]))
-                if chance() < 0.14:
+                has, wants = ids[other], previous
+                for often in (0.14, 0.4, 0.4, 0.3):            # to and fro: a few are sent back more than twice
+                    if chance() >= often:
+                        break
                     w += 0.5 * (end_w - w)
-                    event(days.at(w), "reassigned", ids[other], previous, reason=texts.PING_PONG,
-                          user=bank.supervisor[0])
+                    event(days.at(w), "reassigned", has, wants, reason=texts.PING_PONG, user=bank.supervisor[0])
                     if days.at(w) < cut:
-                        moved.append((days.at(w), previous))
+                        moved.append((days.at(w), wants))
+                    has, wants = wants, has
                 last = w
         holder = moved[-1][1] if moved else accepting_id
         new_category = None
@@ -450,7 +453,7 @@ class Cases:
                     out["reply"].append((cid, 1, first, "经核查情况属实", None, None, None, f"{day_of(first):%Y年%-m月%-d日}",
                                          handler, about.contacts[0][1], "{}", None))
                     said = 2
-        if chance() < 0.0002 and end < cut and excluded is None and channel != "comment_book":
+        if chance() < 0.0008 and end < cut and excluded is None and channel != "comment_book":
             # Dirt: closed seconds before it came.
             closed, customer, office, filed = at - rng.randrange(2, 50), None, None, None
             marks.append("closed_before_received")
@@ -506,7 +509,7 @@ class Cases:
         source_due = None
         if channel == "government" and chance() < 0.3:
             source_due = (at // DAY + 15) * DAY + DAY - 1
-        if chance() < 0.0001:
+        if chance() < 0.0006:
             source_due = seconds(date(2059, 12, 31)) + DAY - 1
             marks.append("far_limit")
         flag = anonymous or chance() < 0.004
@@ -669,7 +672,7 @@ class Cases:
             no += 1
             score = rng.choices(("satisfied", "basically", "dissatisfied"), odds)[0] if reached else None
             outcome = "answered" if reached else rng.choices(("unreachable", "refused", "wrong_number"), (80, 14, 6))[0]
-            words = (rng.choice(texts.WORDS) or None) if reached else None
+            words = (rng.choice(texts.WORDS[score]) or None) if reached else None
             user = self.bank.supervisor[0] if whom == "office" else None
             out["call_back"].append((cid, no, moment, whom, outcome, score, words, user))
         if rng.random() < 0.012 and not quiet:

@@ -2,26 +2,25 @@
 import sys
 from pathlib import Path
 
+from dashboard.navigation import PAGES
 from tests.browser import browser
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+LOOKS = {"": {"size": browser.SCREEN}, "-dark": {"size": browser.SCREEN, "dark": True}, "-390": {"size": browser.PHONE},
+         "-390-dark": {"size": browser.PHONE, "dark": True}}
+MORE = {"complaints": "code=compliance", "limits": "period=last_month", "satisfaction": "period=last_month", "units": "period=last_month"}
 
 
 def main(base: str, number: str) -> None:
-    """Every page in both languages, in Chinese dark and on a phone too; `number` is the complaint that is shown."""
+    """Every page in both languages, light and dark, at a desk and on a phone; `number` is the complaint that is shown."""
     with browser.launch() as chromium:
-        for size, dark, suffix in ((browser.SCREEN, False, ""), (browser.SCREEN, True, "-dark"), (browser.PHONE, False, "-390")):
+        for look, kind in LOOKS.items():
             for lang, locale in (("zh", "zh-CN"), ("en", "en-US")):
-                if suffix and lang == "en":
-                    continue
-                with browser.page(chromium, size=size, dark=dark, locale=locale, scale=1 if size == browser.SCREEN else 1.5) as page:
-                    for name in ("review", "overdue", "complaints", "data"):
-                        page.goto(f"{base}/{name if name != 'review' else ''}?lang={lang}" + ("&code=compliance" if name == "complaints" else ""))
-                        browser.settled(page)
-                        browser.shoot(page, FOLDER / f"{name}-{lang}{suffix}.png")
-                    page.goto(f"{base}/complaint?lang={lang}&number={number}")
-                    browser.settled(page)
-                    browser.shoot(page, FOLDER / f"complaint-{lang}{suffix}.png")
+                with browser.page(chromium, locale=locale, **kind) as page:
+                    for key in (one.key for one in PAGES):
+                        more = f"number={number}" if key == "complaint" else MORE.get(key, "")
+                        page.goto(f"{base}/{key}?lang={lang}&{more}")
+                        browser.shoot(page, FOLDER / f"{key}-{lang}{look}.png")
 
 
 if __name__ == "__main__":

@@ -1,51 +1,11 @@
 """The job the desk is for, in a real browser: review, overdue of a branch, a complaint, an urge, its trace."""
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 
 from tests.browser import browser
 
-ROOT = Path(__file__).resolve().parents[2]
 ROW = 34  # height of a row of the table, px
-
-
-@pytest.fixture
-def site(database, tmp_path):
-    """The address of the product on a small demo bank of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(tmp_path), "DASHBOARD_PORT": str(port),
-                                "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", "3000"], cwd=ROOT, env=environment,
-                   check=True, timeout=60,
-                   capture_output=True)
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port),
-                               "--server.address", "127.0.0.1"],
-                              cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield _up(f"http://127.0.0.1:{port}", server)
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _up(address, server):
-    until = time.monotonic() + 30
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
-                return address
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not come up")
 
 
 @pytest.fixture

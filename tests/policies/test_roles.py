@@ -185,5 +185,5 @@ def test_two_upgrades_at_once_and_again(server):
     assert failures == []
     schema.upgrade(url)
     with create_engine(url, poolclass=NullPool).connect() as conn:
-        assert conn.execute(text("select version_num from desk.alembic_version")).scalars().all() == ["0001"]
+        assert conn.execute(text("select version_num from desk.alembic_version")).scalars().all() == ["0002"]
     administer(server, "drop database desk_twice with (force)")

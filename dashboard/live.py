@@ -1,0 +1,172 @@
+"""Pages follow the database: within two seconds of a commit, and without taking anything out of the reader's hands.
+
+A small fragment on every page asks for the tick. Where it moved on, a page of figures runs again; on a page of rows the
+rows stay as they were opened (``data.hold``), and a quiet line beside the heading says how many came and went since.
+What is typed, ticked or open lives in the browser and in the session, which neither of the two touches.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+
+from dashboard import data, session, words
+from dashboard.data import Held
+from dashboard.settings import settings
+from dashboard.words import t
+from queries import complaints, db
+
+ROWS = {"overdue", "complaints", "complaint"}  # addresses of pages that list; the others show figures
+QUIET = {"lang", "page", "notes"}  # parameters of an address that ask for nothing else
+LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick; the rest is for drawing
+SHARE = 0.3  # seconds for which the sessions of a process share a look at the tick
+BUTTON = 36  # px, with or without a line
+EASE = 10  # a comparison of lists may take a tenth of the time
+AWAY = (OperationalError, InterfaceError, TimeoutError)
+_FIRST, _REST, _NEWS, _BESIDE, _TOLD = "live.first", "live.rest", "live.news", "live.beside", "live.told"  # session_state
+
+
+@dataclass(frozen=True)
+class News:
+    """What a page does not show: complaints that came to its list, that were done, that left it otherwise; or a change of
+    the one complaint; or that the database does not answer."""
+
+    came: int = 0
+    done: int = 0
+    left: int = 0
+    changed: bool = False
+    away: bool = False
+
+
+def begin(path: str) -> None:
+    """Before the page: rows stay as of the moment this address was opened, figures are of the tick."""
+    address = tuple(sorted((name, value) for name, value in st.query_params.items() if name not in QUIET))
+    before = st.session_state.get("held")
+    held = data.hold((path, address) if path in ROWS or "at" in st.query_params else None)
+    if held is None or held is not before:
+        st.session_state.update({_NEWS: News(), _TOLD: None})
+    st.session_state[_FIRST] = True
+
+
+def run(page: Callable[[], None]) -> None:
+    """Run the page, and rest afterwards for half as long as that took: reruns never queue up, whatever they cost."""
+    began = time.monotonic()
+    try:
+        page()
+    finally:
+        ended = time.monotonic()
+        st.session_state[_REST] = ended + (ended - began) / 2
+
+
+def follow(phone: bool = False) -> None:
+    """Called once before every page. On a page of rows its heading draws the line (``beside``), on the heading's own row, so
+    that no row moves when the line appears; a phone has no room there, so it stands at the foot of the window."""
+    st.session_state[_BESIDE] = st.session_state.get("held") is not None and not phone
+    if st.session_state.get("held") is None:
+        _every()
+    elif phone:
+        with st.bottom:
+            _every()
+
+
+def beside() -> None:
+    """Called by the heading of a page, within its row."""
+    if st.session_state.pop(_BESIDE, False):  # once a run, and not where a page runs without the entry script
+        with st.container(horizontal=True, height=BUTTON, border=False, width="content", gap=None, vertical_alignment="center"):
+            _every()
+
+
+def _every() -> None:
+    st.fragment(_follow, run_every=LOOK * settings().follow or None)()
+
+
+def _follow() -> None:
+    if not st.session_state.pop(_FIRST, False):  # this time not as a part of the whole page
+        _look()
+    at, news = "at" in st.query_params, st.session_state.get(_NEWS) or News()
+    line = sentence(news, st.session_state.get("held"), at)
+    if line:
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
+            st.caption(line, width="content")
+            if not news.away and st.button(t("live.at_now" if at else "live.now"), type="tertiary", icon=":material/refresh:",
+                                           key="live_now", on_click=data.release):
+                st.rerun()
+
+
+def _look() -> None:
+    """Ask for the tick and do what it asks for."""
+    state = st.session_state
+    held, before = state.get("held"), state.get(_NEWS) or News()
+    try:
+        version, moment = _peek()
+        if version in (state.tick[0], state.get(_TOLD)) or time.monotonic() < state.get(_REST, 0):
+            state[_NEWS] = before if not before.away else News()
+            return
+        if held is not None:
+            began = time.monotonic()
+            state[_NEWS], state[_TOLD] = compare(held, version, moment), version
+            state[_REST] = began + EASE * (time.monotonic() - began)
+    except AWAY:
+        state[_NEWS] = News(away=True)
+        return
+    if held is None and not state.get("forms.open"):
+        st.rerun()
+
+
+def compare(held: Held, version: int, moment: datetime) -> News:
+    """What happened to the rows of a page between its moment and this one."""
+    viewer = session.viewer()
+    if held.complaint is not None:
+        with db.reading(data.urls(), viewer) as conn:
+            return News(changed=complaints.news(conn, held.complaint, since=held.moment) > 0)
+    if held.asked is None:
+        return News()
+    present = data.listed(held.asked, version, moment)
+    gone = held.ids - present
+    done = 0
+    if gone:
+        with db.reading(data.urls(), viewer) as conn:
+            done = complaints.ended(conn, gone, as_of=moment)
+    return News(came=len(present - held.ids), done=done, left=len(gone) - done)
+
+
+def sentence(news: News, held: Held | None, at: bool) -> str:
+    """打开后新增3件，2件已办结; with a moment in the address 截至3月9日08:30，…; empty where there is nothing to say."""
+    if news.away:
+        return t("live.away")
+    if held is None:
+        return ""
+    parts = [t(f"live.{name}", n=n) for name, n in (("came", news.came), ("done", news.done), ("left", news.left)) if n]
+    parts += [t("live.changed")] * news.changed
+    told = t("live.comma").join(parts)
+    if at:
+        moment = words.moment(held.moment, ZoneInfo(settings().zone))
+        return t("live.as_of", moment=moment) + (t("live.since", what=told) if told else "")
+    return t("live.opened", what=told) if told else ""
+
+
+# -- one look for all sessions of the process ----------------------------------------------------------------------------
+
+_lock = Lock()
+_seen: dict[str, tuple[float, tuple[int, datetime] | Exception]] = {}
+
+
+def _peek() -> tuple[int, datetime]:
+    """(version, moment) of the latest tick, at most SHARE seconds old: a hundred open pages ask as often as one, and wait for
+    an absent database as often as one."""
+    with _lock:
+        asked, found = _seen.get("tick", (0.0, None))
+        if found is None or time.monotonic() - asked > SHARE:
+            try:
+                found = db.tick(data.urls(), session.viewer())
+            except AWAY as error:
+                found = error
+            _seen["tick"] = (time.monotonic(), found)
+        if isinstance(found, Exception):
+            raise found
+        return found

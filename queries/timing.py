@@ -1,0 +1,70 @@
+"""Where the days go: working days of each link of the work, and days to done by group.
+
+A link counts where both its moments are recorded and in order (the catalogue's `link_…`); its working days are
+`ordinal(to) − ordinal(from)`, so that the links of one complaint add up to its days used.
+"""
+from datetime import datetime
+from functools import lru_cache
+
+import pandas as pd
+from sqlalchemy import Connection, TextClause, text
+
+from queries.figures import _days_statement, _where, within
+from queries.indicators import CATALOGUE, facts
+
+LINKS = ("dispatch", "sign", "handle", "close")     # received → dispatched → first signed for → first answered → done
+_ENDS = {"dispatch": ("d.started_ord", "d.dispatched"), "sign": ("d.dispatched", "d.signed"),
+         "handle": ("d.signed", "d.replied"), "close": ("d.replied", "d.started_ord + d.days_used")}
+# A look into the calendar for each moment: joined, the planner may read all of it for every complaint.
+_ORDINAL = """(select w.ordinal from workday w
+                 where w.calendar_id = d.calendar_id and w.day = (d.{moment}_at at time zone k.tz)::date) as {moment}"""
+
+
+@lru_cache(maxsize=1)
+def _links_statement() -> TextClause:
+    marks = ",\n               ".join(f"({CATALOGUE[f'link_{code}'].den}) as {code}" for code in LINKS)
+    ordinals = ",\n               ".join(_ORDINAL.format(moment=one) for one in ("dispatched", "signed", "replied"))
+    days = "\n         union all ".join(f"select {place}, '{code}', {to} - {start} where d.{code}"
+                                        for place, (code, (start, to)) in enumerate(_ENDS.items(), 1))
+    return text(f"""
+        with done as materialized (
+            select s.complaint_id, s.calendar_id, s.started_ord, s.days_used,
+               links.dispatched_at, links.signed_at, links.replied_at,
+               {marks}
+              from {facts("links.")}
+             where {_where(CATALOGUE["link_dispatch"])} and s.state <> 'X'
+        ), dated as materialized (
+            select d.*, {ordinals}
+              from done d join calendar k on k.calendar_id = d.calendar_id
+        ), spent as (
+            select l.place, l.link, l.days
+              from dated d
+             cross join lateral ({days}
+         union all select {len(LINKS) + 1}, 'all', d.days_used) as l (place, link, days)
+        )
+        select link, count(*) as n, percentile_cont(0.5) within group (order by days) as median,
+               percentile_cont(0.9) within group (order by days) as p90, coalesce(sum(days), 0)::int as days
+          from spent group by place, link order by place""")
+
+
+def links(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
+          category: int | None = None, channel: int | None = None, source: int | None = None,
+          zone: str = "Asia/Shanghai") -> pd.DataFrame:
+    """Working days at each link of the complaints done in the period, by accountable unit, without excluded ones.
+
+    Index: `LINKS` and "all" (receipt to done); columns n (complaints), median, p90 (null where there are none), days
+    (their sum).
+    """
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone)
+    params |= within(conn, unit)
+    table = pd.read_sql(_links_statement(), conn, params=params, index_col="link").reindex([*LINKS, "all"])
+    return table.assign(**{name: table[name].fillna(0).astype("int64") for name in ("n", "days")})
+
+
+def days(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, by: str = "all",
+         parent: int | None = None, unit: int | None = None, category: int | None = None, channel: int | None = None,
+         source: int | None = None, zone: str = "Asia/Shanghai") -> pd.DataFrame:
+    """Working days to done by group, done in the period, without excluded: days_median, days_p90, days_mean, days_n."""
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone,
+                  parent=parent) | within(conn, unit)
+    return pd.read_sql(_days_statement(by), conn, params=params, index_col="grp")

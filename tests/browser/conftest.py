@@ -1,0 +1,60 @@
+"""The product on a small demo bank, served for a browser."""
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import cloned
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def site(database, tmp_path):
+    """The address of the product on a demo bank of its own, for a test that writes."""
+    with served(database, tmp_path) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared_site(server, template, tmp_path_factory):
+    """The same for all tests of a module that only look."""
+    with cloned(server, template) as database, served(database, tmp_path_factory.mktemp("site")) as address:
+        yield address
+
+
+@contextmanager
+def served(database: str, folder: Path, complaints: int = 3000):
+    """Load a demo bank into this database and serve the product on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(port),
+                                "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", str(complaints)], cwd=ROOT, env=environment,
+                   check=True, timeout=120, capture_output=True)
+    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port),
+                               "--server.address", "127.0.0.1"],
+                              cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield _up(f"http://127.0.0.1:{port}", server)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _up(address, server):
+    until = time.monotonic() + 30
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+                return address
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not come up")
