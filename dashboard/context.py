@@ -7,10 +7,13 @@
 parts, for queries that take less. ``before`` is the same for the period just before. ``as_of`` comes from ``data.read``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+import pandas as pd
 
 from dashboard import data, filters, links, periods, words
 from dashboard.filters import Filters, Options
@@ -110,6 +113,14 @@ class Frame:
         if self.filters.unit_id is not None or self.parent is None:
             return []
         return [unit.id for unit in self.units.values() if unit.parent is None and unit.id != self.parent]
+
+    def below(self, query: Callable, *args: Any, **asked: Any) -> pd.DataFrame:
+        """What a query says by unit (index = unit id): the units below the stated one, itself, and what lies beside the tree,
+        so that the units make up the whole. Each of those beside is asked by itself: its range of the tree is small."""
+        tables = [data.read(query, *args, **asked, by="child", parent=self.parent)]
+        tables += [data.read(query, *args, **asked | {"unit": one}, by="child", parent=None) for one in self.beside()]
+        table = pd.concat([table for table in tables if len(table)] or tables[:1])
+        return table[table.index.notna()]
 
     def link(self, **params: object) -> dict[str, str]:
         """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""

@@ -23,7 +23,7 @@ from queries.indicators import ARRIVALS, BASES, CATALOGUE, PAIRS
 
 LIST, HERE = "complaints", "limits"
 BY = ("unit", "category", "channel", "month")
-_GROUPS = {"unit": "child", "category": "category_id", "channel": "channel_id", "month": "month"}
+_GROUPS = {"category": "category_id", "channel": "channel_id", "month": "month"}
 MONTHS = 13
 OTHER = "other"  # days at no link: received and answered by the unit itself, or not recorded
 ARRIVED = tuple(f"arrived_{code}" for code, *_ in ARRIVALS)
@@ -113,20 +113,9 @@ def groups(f: Frame, by: str) -> pd.DataFrame:
 
 
 def _grouped(f: Frame, by: str, codes: tuple[str, ...] | None, where: dict) -> pd.DataFrame:
-    """Counts by group, or without codes days to done. Units: those below the stated one, itself, and what lies beside
-    the tree."""
-    def ask(**more):
-        if codes is None:
-            return data.read(timing.days, by=_GROUPS[by], **where, **more)
-        return data.read(figures.counts, codes, by=_GROUPS[by], **where, **more)
-
-    if by != "unit":
-        return ask()
-    table, beside = ask(parent=f.parent), f.beside()
-    if beside:
-        others = ask(parent=None)
-        table = pd.concat([table[table.index.notna()], others[others.index.isin(beside)]])
-    return table[table.index.notna()]
+    """Counts by group, or without codes days to done."""
+    query, args = (timing.days, ()) if codes is None else (figures.counts, (codes,))
+    return f.below(query, *args, **where) if by == "unit" else data.read(query, *args, by=_GROUPS[by], **where)
 
 
 def assembled(table: pd.DataFrame, spent: pd.DataFrame, old: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -92,11 +92,7 @@ def calendar_line(calendars: pd.DataFrame) -> str:
 def defects(f: Frame) -> pd.DataFrame:
     """Defects by unit: the units below the stated one, itself, and what lies beside the tree; index = unit id, columns
     ``<code>_num`` of ``<code>_den``, most defects first. Units without complaints are left out."""
-    def ask(**more) -> pd.DataFrame:
-        table = data.read(figures.counts, DEFECTS, by="child", **f.where | more)
-        return table[table.index.notna()]
-
-    table = pd.concat([ask(parent=f.parent), *(ask(parent=None, unit=one) for one in f.beside())])
+    table = f.below(figures.counts, DEFECTS, **f.where)
     table.index = table.index.astype("int64")
     order = table[[f"{code}_num" for code in DEFECTS]].sum(axis=1).sort_values(ascending=False, kind="stable")
     return table.loc[order.index]

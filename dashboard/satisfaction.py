@@ -64,22 +64,13 @@ def read(f: Frame, by: str) -> Seen:
     days = last_months(min(f.period.last, f.as_of.astimezone(f.zone).date()))
     span = f.window(Period("custom", days[0], _next(days[-1])))
     monthly = data.read(calls.by_month, **f.where | span).reindex([f"{day:%Y-%m}" for day in days], fill_value=0)
-    units = _below(f)
+    units = f.below(figures.counts, (*RATES, *GAP), **f.where)
     groups = units if by == "unit" else monthly if by == "month" else data.read(figures.counts, RATES, by=GROUPS[by],
                                                                                 **f.where)
     pairs = [(c[f"satisfaction_{part}"] for part in ("num", "den")) for c in (now, ago)]
     since = year_on_year(*(tuple(pair) for pair in pairs))
     return Seen(now, before, ago, days, monthly, units, groups,
                 compared.note(f, compared.read(f), [since], bool(ago["call_back_rate_den"])))
-
-
-def _below(f: Frame) -> pd.DataFrame:
-    """By unit below the stated one, and what lies beside the tree, so that the units make up the whole."""
-    table, beside = data.read(figures.counts, (*RATES, *GAP), by="child", parent=f.parent, **f.where), f.beside()
-    if beside:
-        others = data.read(figures.counts, (*RATES, *GAP), by="child", parent=None, **f.where)
-        table = pd.concat([table, others[others.index.isin(beside)]])
-    return table[table.index.notna()]
 
 
 def last_months(last: date, count: int = MONTHS) -> list[date]:

@@ -227,11 +227,11 @@ def is_phone() -> bool:
 
 
 def telephone(number: str) -> str:
-    """A ``tel:`` link as Markdown; anything but a plain telephone number stays text."""
+    """A ``tel:`` link as Markdown, bold so that colour alone does not mark it; anything but a plain telephone number stays text."""
     plain = "".join(c for c in number if c in "0123456789+-*# ")
     if not number or plain != number:
         return literal(number)
-    return f"[{literal(number)}](tel:{quote(plain.replace(' ', ''), safe='+*')})"
+    return f"**[{literal(number)}](tel:{quote(plain.replace(' ', ''), safe='+*')})**"
 
 
 def _text(value: object) -> str:

@@ -23,9 +23,16 @@ def site(database, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def shared_site(server, template, tmp_path_factory):
+def shared_database(server, template):
+    """The database behind shared_site."""
+    with cloned(server, template) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_site(shared_database, tmp_path_factory):
     """The same for all tests of a module that only look."""
-    with cloned(server, template) as database, served(database, tmp_path_factory.mktemp("site")) as address:
+    with served(shared_database, tmp_path_factory.mktemp("site")) as address:
         yield address
 
 

@@ -2,6 +2,8 @@
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from dashboard.navigation import PAGES
 from tests.browser import browser
 
@@ -20,7 +22,13 @@ def main(base: str, number: str) -> None:
                     for key in (one.key for one in PAGES):
                         more = f"number={number}" if key == "complaint" else MORE.get(key, "")
                         page.goto(f"{base}/{key}?lang={lang}&{more}")
-                        browser.shoot(page, FOLDER / f"{key}-{lang}{look}.png")
+                        _small(browser.shoot(page, FOLDER / f"{key}-{lang}{look}.png"))
+
+
+def _small(picture: Path) -> None:
+    """In 256 colours: a third of the bytes, and a repository keeps every version of them."""
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
 if __name__ == "__main__":

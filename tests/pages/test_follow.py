@@ -1,4 +1,5 @@
 """Pages follow what is committed: figures are of the latest tick, rows stay as they were opened and what came and went is counted."""
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,6 +54,11 @@ def lives_on(urls, n):
             bank.change(conn)
 
 
+def next_tick():
+    """A tick is a second long: within one, every question has the same moment."""
+    time.sleep(1.1)
+
+
 def opened(page, **params):
     at = AppTest.from_file(APP, default_timeout=30)
     params = {"as": "demo-supervisor", "lang": "zh", **params}
@@ -84,6 +90,7 @@ def test_rows_stay_as_they_were_opened_until_the_question_changes(office):
     held, before = at.session_state["held"], rows(at)
     assert held.ids and len(held.ids) >= len(before)
     lives_on(office, 60)
+    next_tick()
     assert rows(again(at)).equals(before), "the reader's next click does not move a row"
     assert at.session_state["held"].moment == held.moment
     at.query_params["page"] = "1"
@@ -139,6 +146,7 @@ def test_a_link_with_a_moment_stays_there_and_says_so(office):
     at = opened("data")
     moment = at.session_state["tick"][1]
     lives_on(office, 20)
+    next_tick()
     linked = opened("complaints", code="backlog", at=moment.isoformat())
     assert linked.session_state["held"].moment == moment
     assert any(one.value.startswith("截至") for one in linked.caption)
@@ -162,8 +170,7 @@ def test_figures_are_of_the_latest_tick_and_the_run_says_how_long_to_rest(office
     first = at.session_state["tick"]
     assert at.session_state["held"] is None
     lives_on(office, 5)
-    import time
-    time.sleep(1.1)                                          # a tick is a second long
+    next_tick()
     assert again(at).session_state["tick"][0] > first[0]
     assert at.session_state["live.rest"] > time.monotonic() - 30
 
