@@ -192,8 +192,8 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
         table.loc["all"] = None
     table[whole] = table[whole].fillna(0).astype("int64")
     percent = {code: (100 * table[f"{code}_num"] / table[f"{code}_den"]).where(table[f"{code}_den"] > 0) for code in (*rates, "source_on_time")}
-    table = pd.concat([table, pd.DataFrame(percent), table["satisfaction_den"].rename("answered")], axis=1)
-    table["two_source_gap"] = table["gap_unit"] - table["gap_office"]
+    said = {"answered": table["satisfaction_den"], "two_source_gap": table["gap_unit"] - table["gap_office"]}
+    table = pd.concat([table, pd.DataFrame(percent | said)], axis=1)
     table = table.rename(columns={f"{c}_den": c for c in ALSO})
     if basis == "received":
         table["received"] = table["cohort"]

@@ -90,11 +90,12 @@ def test_numbers_go_on_after_the_highest_of_the_day_and_past_four_digits(bank, w
 def test_two_at_once_never_take_the_same_number(bank, writer):
     from concurrent.futures import ThreadPoolExecutor
 
+    told = []
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(simulate.run, bank, writer, rate=100, seconds=2, seed=seed, stop=Event(), say=lambda line: None)
+        runs = [pool.submit(simulate.run, bank, writer, rate=100, seconds=2, seed=seed, stop=Event(), say=told.append)
                 for seed in (1, 2)]
         done = runs[0].result() + runs[1].result()
-    assert done["failed"] == 0 and done["received"] > 5
+    assert done["failed"] == 0 and done["received"] > 5, told
 
 
 def test_a_failure_is_counted_and_said_and_it_goes_on(bank, writer, monkeypatch):

@@ -121,6 +121,7 @@ _LIKE = text("""
      where c.source_id = :source order by c.complaint_id desc limit :n""")
 _SERIAL = text("""select coalesce(max(substr(complaint_no, 10)::int), 0) from complaint_key
                    where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.' and complaint_no ~ '^\\d{8}-\\d{1,9}$'""")
+_HOLD = text("select pg_try_advisory_xact_lock(hashtext('desk.demo.complaint'), (:id % 2147483647)::int)")
 _ADD = text("""
     insert into complaint (source_id, complaint_no, pack, calendar_id, received_at, dispatched_at, channel_id, channel_kind, category_id,
                            first_category_id, accepting_unit_id, source_unit_id, unit_id, first_unit_id, about_unit_id, person, title, amount,
@@ -407,12 +408,12 @@ class Simulation:
     # -- how
 
     def _next(self, conn: Connection, at: datetime, what: str, fits: Callable[[Row], bool] = lambda one: True) -> Row | None:
-        """The next complaint that waits for this, None where none does."""
+        """The next complaint that waits for this and that no other simulation holds, None where none does."""
         for _ in range(2):
             waiting = self.waiting.get(what) or []
             while waiting:
                 one = waiting.pop()
-                if fits(one):
+                if fits(one) and conn.execute(_HOLD, {"id": one.complaint_id}).scalar_one():
                     return one
             self.waiting[what] = conn.execute(_FIND[what], {"source": self.source.source_id, "now": at, "n": AHEAD}).all()[::-1]
         return None
