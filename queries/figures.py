@@ -191,9 +191,9 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
     if by == "all" and table.empty:
         table.loc["all"] = None
     table[whole] = table[whole].fillna(0).astype("int64")
-    percent = {code: (100 * table[f"{code}_num"] / table[f"{code}_den"]).where(table[f"{code}_den"] > 0) for code in (*rates, "source_on_time")}
-    said = {"answered": table["satisfaction_den"], "two_source_gap": table["gap_unit"] - table["gap_office"]}
-    table = pd.concat([table, pd.DataFrame(percent | said)], axis=1)
+    said = {code: (100 * table[f"{code}_num"] / table[f"{code}_den"]).where(table[f"{code}_den"] > 0) for code in (*rates, "source_on_time")}
+    said |= {"answered": table["satisfaction_den"], "two_source_gap": said["gap_unit"] - said["gap_office"]}
+    table = pd.concat([table, pd.DataFrame(said)], axis=1)
     table = table.rename(columns={f"{c}_den": c for c in ALSO})
     if basis == "received":
         table["received"] = table["cohort"]
