@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
 from dashboard.settings import SettingsError, settings                    # noqa: E402
-from queries import calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
-from queries.viewer import Viewer                                         # noqa: E402
+from queries import accounts, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
+from queries.viewer import Role, Viewer                                         # noqa: E402
 
 BASES = ("received", "due", "closed")
 THIS = {f"this_{kind}": kind for kind in ("week", "half_month", "month", "quarter", "year")}       # as people say it
@@ -130,7 +130,15 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("what", choices=("spans", "ledger"))
     p.set_defaults(run=check)
     add("indicators", help="the catalogue as Markdown: docs/indicators.md").set_defaults(run=indicators_)
-    add("users", help="the accounts").set_defaults(run=users)
+    p = add("users", help="the accounts: list, add, invite, disable, enable")
+    p.set_defaults(run=users)
+    p.add_argument("what", nargs="?", choices=("list", "add", "invite", "disable", "enable"), default="list",
+                   help="invite prints a link with which the account sets its password, once and within a day")
+    p.add_argument("login", nargs="?", help="the account; all but list need it")
+    p.add_argument("--name", help="add: the person's name")
+    p.add_argument("--role", choices=[role for role in Role if role != Role.intake], help="add: the role")
+    p.add_argument("--unit", type=int, metavar="ID", help="add: the subtree of this unit only; default: every unit")
+    p.add_argument("--restricted", action="store_true", help="add: sees financial-crime reports as well")
     return parser
 
 
@@ -171,8 +179,9 @@ def run(args) -> int:
     urls = _urls()
     if not args.no_demo and _empty(urls):
         _load_demo(120_000, 20260309)
+    _first_administrator()
     print(f"http://{s.address}:{s.port}")
-    app = Path(__file__).with_name("app.py")
+    app = Path(__file__).with_name("server.py")
     sys.argv = ["streamlit", "run", str(app), "--server.address", s.address, "--server.port", str(s.port)]
     return cli.main(prog_name="streamlit")
 
@@ -450,8 +459,40 @@ def indicators_(args) -> None:
 
 
 def users(args) -> None:
-    for login, name, role in db.demo_accounts(_urls()):
-        print(f"{login:<16}{role:<12}{name}")
+    _urls()
+    if args.what == "list":
+        for user in connect.as_owner(_admin(), accounts.everybody):
+            print(f"{user.login:<20}{user.role:<12}{'demo' if user.demo else 'active' if user.active else 'disabled':<10}"
+                  f"{'has a password' if user.has_password else 'no password':<16}{user.name}")
+        return
+    if not args.login or args.what == "add" and not (args.name and args.role):
+        raise SystemExit(f"users {args.what} needs a login" + (", --name and --role" if args.what == "add" else ""))
+    try:
+        if args.what == "add":
+            connect.as_owner(_admin(), accounts.add, login=args.login, name=args.name, role=args.role, unit=args.unit, sees_restricted=args.restricted)
+        elif args.what in ("disable", "enable"):
+            connect.as_owner(_admin(), accounts.enable, login=args.login, active=args.what == "enable")
+        if args.what in ("add", "invite"):
+            print(_link(args.login))
+    except LookupError:
+        raise SystemExit(f"there is no account {args.login}, or it cannot sign in") from None
+    except ValueError as why:
+        raise SystemExit(str(why)) from None
+
+
+def _link(login: str) -> str:
+    s = settings()
+    return f"http://{s.hosts[0]}:{s.port}/set-up/{connect.as_owner(_admin(), accounts.invite, login=login)}"
+
+
+def _first_administrator() -> None:
+    """Where nobody could sign in: an administrator, and the link with which its password is set once. There is no default password."""
+    everybody = connect.as_owner(_admin(), accounts.everybody)
+    if any(user.demo or user.has_password and user.active for user in everybody):
+        return
+    if not any(user.login == "admin" for user in everybody):
+        connect.as_owner(_admin(), accounts.add, login="admin", name="系统管理员", role="admin")
+    print(f"Set the administrator's password here, once and within a day:\n{_link('admin')}")
 
 
 if __name__ == "__main__":

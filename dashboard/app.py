@@ -67,7 +67,7 @@ st.logo(logo())
 try:
     run()
 except NotAllowed:
-    st.error(t("error.not_allowed"))
+    st.error(t("error.signed_out"))
 except (DBAPIError, DatabaseError, TimeoutError) as error:  # pandas wraps what its queries raise
     kind = trouble(error)
     if kind is None:

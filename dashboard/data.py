@@ -3,7 +3,6 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from inspect import signature
 from types import FunctionType
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard import permissions, session
-from dashboard.settings import settings
-from queries import complaints, connect, db, figures, ledger
+from dashboard.session import urls
+from queries import complaints, db, figures, ledger
 from queries.viewer import Viewer
 
 # What a page lists, and the query that says which complaints those are at another moment.
@@ -22,17 +21,9 @@ KEEP = 20
 _LIST_ONLY = ("as_of", "limit", "offset", "sort")
 
 
-@lru_cache(maxsize=1)
-def urls() -> dict[str, str]:
-    """The application's logins; starts the embedded server and brings the schema up where needed."""
-    s = settings()
-    return connect.application(s.database_url, s.data, s.zone)
-
-
 def start_run() -> None:
     """Called by the entry script at the start of every run: look the account up again and read one tick for all figures."""
-    st.session_state.viewer = None
-    viewer = session.viewer()
+    viewer = session.look_up(looks=not st.session_state.pop("live.again", False))
     covers = st.session_state.pop("covers", None)
     if covers is not None:
         st.session_state.held = None            # the reader's own act is seen at once
@@ -154,7 +145,7 @@ def listed(asked: tuple, version: int, moment: datetime) -> frozenset[int]:
 
 def write(permission: str, act: Callable, **params: Any) -> Any:
     """Carry out an act in one transaction; the next run's tick covers it. PermissionError without the permission; queries.acts.Refused."""
-    viewer = session.choose(session.viewer().login)                 # the account as it is now, not as it was when the page was drawn
+    viewer = session.look_up()                  # the account as it is now, not as it was when the page was drawn
     if not permissions.may(viewer.role, permission):
         raise PermissionError(permission)
     with db.writing(urls(), viewer) as conn:

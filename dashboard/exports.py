@@ -63,7 +63,7 @@ def buttons(rows: pd.DataFrame | Frames, columns: Mapping[str, Column], *, title
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", width="content"):
         for kind, write in (("csv", csv_file), ("xlsx", xlsx_file)):
             st.download_button(
-                t(f"export.{kind}"), _made(write, kind, rows, columns, title, about, as_of, zone, language, viewer.login),
+                t(f"export.{kind}"), _made(write, kind, rows, columns, title, about, as_of, zone, language, session.ticket()),
                 f"{name}.{kind}", MIME[kind], on_click="ignore", type="tertiary", icon=":material/download:",
                 key=f"{key}_{kind}", disabled=too_many, help=t("export.too_many", n=MOST) if too_many else t(f"export.{kind}_help", n=total))
         if LONG < total <= MOST:
@@ -74,10 +74,10 @@ _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
 
 
 def _made(write: Callable, kind: str, rows: pd.DataFrame | Frames, columns: Mapping[str, Column], title: str,
-          about: Sequence[tuple[str, str]], as_of: datetime, zone: ZoneInfo, language: str, login: str) -> Callable[[], bytes]:
+          about: Sequence[tuple[str, str]], as_of: datetime, zone: ZoneInfo, language: str, who: session.Ticket) -> Callable[[], bytes]:
     """What the button runs, on a thread of its own: there is no session there, so everything it needs is given."""
     def make() -> bytes:
-        with words.speaking(language), _reading(login, rows) as (viewer, frames, now):
+        with words.speaking(language), _reading(who, rows) as (viewer, frames, now):
             made = write(frames, columns, zone)
             sheet = [*about, (t("export.as_of"), words.moment(as_of, zone, long=True)), (t("export.rows"), words.number(made.rows)),
                      (t("export.by"), viewer.name), (t("export.at"), words.moment(now, zone, long=True)), (t("export.care"), t("export.care_text"))]
@@ -89,9 +89,9 @@ def _made(write: Callable, kind: str, rows: pd.DataFrame | Frames, columns: Mapp
 
 
 @contextmanager
-def _reading(login: str, rows: pd.DataFrame | Frames) -> Iterator[tuple]:
+def _reading(who: session.Ticket, rows: pd.DataFrame | Frames) -> Iterator[tuple]:
     """The account as it is now, the rows in frames, the database's clock."""
-    viewer = db.viewer_of(data.urls(), login)
+    viewer = session.redeem(who)
     if not permissions.may(viewer.role, "export"):
         raise PermissionError("export")
     with db.reading(data.urls(), viewer, timeout_ms=TIMEOUT_MS) as conn:

@@ -117,12 +117,16 @@ def picked(label: Callable[[object], str], chosen: object) -> Callable[[object],
 
 
 def role_menu() -> None:
-    """Whose eyes: the demo's accounts, while there is no sign-in. The choice goes into the address as ``as``."""
-    accounts = {login: (name, role) for login, name, role in session.accounts()}
+    """Who is signed in, the way out, and in a demo whose eyes: the choice goes into the address as ``as``."""
     viewer = session.viewer()
-    if viewer.login not in accounts:
-        return
     with st.popover(words.literal(viewer.name), icon=":material/account_circle:", width="content"):
+        st.caption(f"{words.name('role', viewer.role)} · {words.literal(viewer.login)}")
+        if session.has_password():
+            st.link_button(t("sign_in.change"), "/password", type="tertiary", icon=":material/key:")
+        st.link_button(t("sign_in.out"), "/sign-out", type="tertiary", icon=":material/logout:")
+        accounts = {login: (name, role) for login, name, role in session.demo_accounts()}
+        if viewer.login not in accounts:
+            return
         st.session_state["filter_as"] = viewer.login
         st.radio(t("app.choose_role"), list(accounts), key="filter_as", on_change=_use_account,
                  format_func=lambda login: words.literal(accounts[login][0]),

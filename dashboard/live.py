@@ -115,6 +115,7 @@ def _look() -> None:
         state[_NEWS] = News(away=True)
         return
     if held is None and not state.get("forms.open"):
+        state["live.again"] = True                           # nobody did anything: a session runs out all the same
         st.rerun()
 
 

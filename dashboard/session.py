@@ -1,41 +1,72 @@
-"""Who is looking. Here only a role chooser on loopback with demo data; the issue on sign-in replaces it."""
-import ipaddress
+"""Who is looking: the account behind the session that the gate (dashboard/gate.py) let in, looked up again on every run."""
+from functools import lru_cache
+from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard import data
-from dashboard.settings import settings
-from queries import db
+from dashboard.settings import on_loopback, settings
+from queries import connect, db
 from queries.viewer import Viewer
 
-FALLBACK = "service"            # no demo accounts: the built-in account, for an office that tries its own data
+LOGIN, SESSION = "login", "session"             # what the gate says, as st.user holds it
 
 
-def on_loopback() -> bool:
-    """Whether the server is bound to an address that only this machine reaches."""
-    address = settings().address
-    return address == "localhost" or ipaddress.ip_address(address).is_loopback
-
-
-def accounts() -> list[tuple[str, str, str]]:
-    """(login, name, role) that the chooser offers."""
-    return db.demo_accounts(data.urls())
+@lru_cache(maxsize=1)
+def urls() -> dict[str, str]:
+    """The application's logins; starts the embedded server and brings the schema up where needed."""
+    s = settings()
+    return connect.application(s.database_url, s.data, s.zone)
 
 
 def viewer() -> Viewer:
-    """The account of this run, looked up again on every run: a disabled one is out at the next click (queries.db.NotAllowed)."""
-    if not on_loopback():
-        raise db.NotAllowed("no sign-in on a network address yet")
+    """The account of this run. Raises queries.db.NotAllowed without a live session: signed out, run out, disabled."""
     run = st.session_state.get("viewer")
-    login = st.session_state.get("login") or st.query_params.get("as") or FALLBACK
-    if run is not None and run.login == login:
-        return run
-    return choose(login)
+    return run if run is not None else look_up(looks=False)
 
 
-def choose(login: str) -> Viewer:
-    """Take on this account for the rest of the session; an unknown one falls back to the first on offer."""
-    known = [a[0] for a in accounts()] or [FALLBACK]
-    found = db.viewer_of(data.urls(), login if login in known else known[0])
+class Ticket(NamedTuple):
+    """What a run knows of who is looking, for work that goes on without it (a download)."""
+
+    login: str
+    session_id: int
+    chosen: str | None                          # one of the demo's accounts, where the session is a demo's
+
+
+def ticket() -> Ticket:
+    """Who the gate says it is. Raises NotAllowed where nobody is signed in: a page without the gate shows nothing."""
+    login, number = st.user.get(LOGIN), st.user.get(SESSION)
+    if not login or not number:
+        raise db.NotAllowed("nobody is signed in")
+    return Ticket(login, int(number), st.session_state.get("login"))
+
+
+def redeem(held: Ticket, *, looks: bool = True) -> Viewer:
+    """The account of a ticket as it is at this moment. `looks`: somebody did something, so the session is not idle. Raises NotAllowed."""
+    return _account(held, looks)[0]
+
+
+def _account(held: Ticket, looks: bool) -> tuple[Viewer, str]:
+    found, how = db.viewer_of_session(urls(), held.session_id, held.login, looks=looks)
+    if how != "demo" or held.chosen in (None, found.login):
+        return found, how
+    if held.chosen not in {login for login, *_ in demo_accounts()}:
+        raise db.NotAllowed(held.chosen)
+    return db.viewer_of(urls(), held.chosen), how
+
+
+def look_up(*, looks: bool = True) -> Viewer:
+    """The account of this run, as it is at this moment."""
+    st.session_state.viewer = None
+    found, st.session_state.how = _account(ticket(), looks)
     st.session_state.viewer, st.session_state.login = found, found.login
     return found
+
+
+def has_password() -> bool:
+    """Whether the person signed in with a password of this product, which can be changed here."""
+    return st.session_state.get("how") == "password"
+
+
+def demo_accounts() -> list[tuple[str, str, str]]:
+    """(login, name, role) of those who may be chosen without signing in: the demo's, where only this machine can ask."""
+    return db.demo_accounts(urls()) if on_loopback(settings().address) else []

@@ -3,9 +3,11 @@
 `settings()` returns a `Settings`; a value that cannot be used raises `SettingsError`, which names the variable.
 """
 
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -26,6 +28,9 @@ class Settings:
     data: Path                # DASHBOARD_DATA: where this installation keeps its files
     port: int                 # DASHBOARD_PORT
     address: str              # DASHBOARD_ADDRESS: what to listen on
+    hosts: tuple[str, ...]    # DASHBOARD_HOSTS: the names under which browsers may ask; loopback's where that is listened on
+    idle: timedelta           # DASHBOARD_IDLE: minutes without a click after which a session ends
+    lasting: timedelta        # DASHBOARD_SESSION: hours after which every session ends
     zone: str                 # DASHBOARD_ZONE: the institution's time zone
     pack: str                 # DASHBOARD_PACK: the sector's rules
     follow: float             # DASHBOARD_FOLLOW: within so many seconds pages show what was committed; 0 = not by themselves
@@ -35,11 +40,15 @@ class Settings:
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """The settings of this process. Raises SettingsError."""
+    address = _matching("DASHBOARD_ADDRESS", "127.0.0.1", r"[\w.:%-]+", "an address or host name without spaces")
     return Settings(
         database_url=_database_url(_value("DATABASE_URL", "")),
         data=Path(_value("DASHBOARD_DATA", str(REPOSITORY / ".data"))).expanduser().absolute(),
         port=_port(_value("DASHBOARD_PORT", "8501")),
-        address=_matching("DASHBOARD_ADDRESS", "127.0.0.1", r"[\w.:%-]+", "an address or host name without spaces"),
+        address=address,
+        hosts=_hosts(_value("DASHBOARD_HOSTS", ""), address),
+        idle=timedelta(minutes=_whole("DASHBOARD_IDLE", "30", 1440)),
+        lasting=timedelta(hours=_whole("DASHBOARD_SESSION", "8", 168)),
         zone=_zone(_value("DASHBOARD_ZONE", "Asia/Shanghai")),
         pack=_matching("DASHBOARD_PACK", "bank", r"[a-z][a-z0-9_]*", "the name of a pack, such as bank"),
         follow=_seconds(_value("DASHBOARD_FOLLOW", "2")),
@@ -57,6 +66,30 @@ def _matching(name: str, default: str, pattern: str, wanted: str) -> str:
     if not re.fullmatch(pattern, value):
         raise SettingsError(f"{name} must be {wanted}, not {value!r}.")
     return value
+
+
+def _hosts(value: str, address: str) -> tuple[str, ...]:
+    names = tuple(value.lower().split())
+    if not all(re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:]+\]", name) for name in names):
+        raise SettingsError(f"DASHBOARD_HOSTS must be host names with spaces between them, without ports, not {value!r}.")
+    if not names and address in ("0.0.0.0", "::"):
+        raise SettingsError(f"DASHBOARD_HOSTS must say under which names browsers ask, where DASHBOARD_ADDRESS is {address}.")
+    return names or (("127.0.0.1", "localhost", "[::1]") if on_loopback(address) else (address.lower(),))
+
+
+def on_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens on this address."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:                                   # a host name
+        return False
+
+
+def _whole(name: str, default: str, most: int) -> int:
+    value = _value(name, default)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
+        raise SettingsError(f"{name} must be a whole number from 1 to {most}, not {value!r}.")
+    return int(value)
 
 
 def _database_url(value: str) -> str | None:

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Row, create_engine, event, text
 
 from queries.viewer import Role, Viewer
 
@@ -71,6 +71,20 @@ def viewer_of(urls: dict[str, str], login: str) -> Viewer:
         row = conn.execute(text("select * from account(:login)"), {"login": login}).one_or_none()
     if row is None:
         raise NotAllowed(login)
+    return _viewer(row)
+
+
+def viewer_of_session(urls: dict[str, str], session_id: int, login: str, *, looks: bool) -> tuple[Viewer, str]:
+    """The account behind a signed-in session as it is now, and how it signed in. `looks`: the person did something, so the
+    session is not idle. Raises NotAllowed when the session ended or ran out, or the account was disabled."""
+    with engine(urls["desk_app"]).begin() as conn:
+        row = conn.execute(text("select * from session_account(:id, :login, :looks)"), {"id": session_id, "login": login, "looks": looks}).one_or_none()
+    if row is None:
+        raise NotAllowed(login)
+    return _viewer(row), row.how
+
+
+def _viewer(row: Row) -> Viewer:
     return Viewer(row.user_id, row.login, row.name, Role(row.role), row.sees_restricted, tuple(row.scope))
 
 

@@ -19,7 +19,7 @@ VIEWERS = ("r_supervisor", "r_leader", "r_unit", "r_service", "r_department", "r
 # One login per trust class: what a login was not granted it cannot become, whatever SQL it is made to run.
 WHOLE = "_all"            # r_leader_all = r_leader for an account that sees every unit; see the policies in 0001_5
 LOGINS = {"desk_app": (*VIEWERS, *(role + WHOLE for role in VIEWERS)), "desk_regulator": ("r_regulator", "r_regulator" + WHOLE),
-          "desk_intake": ("r_intake",)}
+          "desk_intake": ("r_intake",), "desk_gate": ()}
 LOCK = 7_202_611_23
 
 
@@ -78,7 +78,7 @@ def _create(conn: Connection, statement: str) -> None:
 def login_urls(url: str, folder: Path) -> dict[str, str]:
     """URLs of the application's logins {login: SQLAlchemy URL}; makes and keeps their passwords in `folder`/logins.json (0600).
 
-    A login whose URL is given in the environment (DESK_APP_URL, DESK_REGULATOR_URL, DESK_INTAKE_URL) is left alone.
+    A login whose URL is given in the environment (DESK_APP_URL, DESK_REGULATOR_URL, DESK_INTAKE_URL, DESK_GATE_URL) is left alone.
     """
     given = {login: os.environ.get(f"{login.upper()}_URL") for login in LOGINS}
     if all(given.values()):

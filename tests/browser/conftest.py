@@ -46,7 +46,7 @@ def served(database: str, folder: Path, complaints: int = 3000):
                                 "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", str(complaints)], cwd=ROOT, env=environment,
                    check=True, timeout=120, capture_output=True)
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port),
+    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port),
                                "--server.address", "127.0.0.1"],
                               cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

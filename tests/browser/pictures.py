@@ -21,7 +21,7 @@ def main(base: str, number: str) -> None:
                 with browser.page(chromium, locale=locale, **kind) as page:
                     for key in (one.key for one in PAGES):
                         more = f"number={number}" if key == "complaint" else MORE.get(key, "")
-                        page.goto(f"{base}/{key}?lang={lang}&{more}")
+                        page.goto(f"{base}/{key}?as=demo-supervisor&lang={lang}&{more}")
                         _small(browser.shoot(page, FOLDER / f"{key}-{lang}{look}.png"))
 
 

@@ -27,12 +27,24 @@ def number(shared_site, shared_database):
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("key", [page.key for page in PAGES])
 def test_no_serious_or_critical_finding(shared_site, chromium, number, key, look):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with browser.page(chromium, **LOOKS[look]) as page:
         more = f"&number={number}" if key == "complaint" else ""
         page.goto(f"{shared_site}/{key}?as=demo-supervisor&period=last_month{more}")
         browser.settled(page, 40_000)
-        found = axe.run(page).response["violations"]
-    serious = {one["id"]: [node["html"][:200] for node in one["nodes"]] for one in found
-               if one["impact"] in ("serious", "critical")}
-    assert serious == {}
+        assert page.locator("h1").count(), "the page itself, not a message in its place"
+        assert serious(page) == {}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nor_on_the_way_in(shared_site, chromium, look):
+    with browser.page(chromium, **LOOKS[look]) as page:
+        for path in ("sign-in", "sign-in?lang=en", "set-up/none"):
+            page.goto(f"{shared_site}/{path}")
+            assert page.locator("h1").count() and serious(page) == {}, path
+
+
+def serious(page) -> dict:
+    """What axe finds serious or critical on this page: {rule: the elements}."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    return {one["id"]: [node["html"][:200] for node in one["nodes"]] for one in axe.run(page).response["violations"]
+            if one["impact"] in ("serious", "critical")}

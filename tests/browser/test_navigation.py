@@ -20,6 +20,11 @@ def at(page, address: str) -> str:
 
 def test_addresses_the_menu_and_the_back_button(shared_site, page):
     site = shared_site
+    page.goto(f"{site}/overdue?period=week")
+    assert page.url.startswith(f"{site}/sign-in?next=")
+    page.get_by_role("button", name="李敏").click()
+    page.wait_for_url(f"{site}/overdue?period=week*")            # on to what was asked for
+    browser.settled(page, 40_000)
     for typed, reached in (("/", "/review"), ("/review", "/review"), ("/?as=demo-admin", "/data"),
                            ("/data?as=demo-admin", "/data"),
                            ("/units?as=demo-leader", "/units"), ("/data?as=demo-leader&period=last_month", "/data")):

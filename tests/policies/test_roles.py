@@ -81,9 +81,9 @@ def test_a_disabled_account_sees_nothing_at_once(office):
 
 def test_no_identity_is_denied(office):
     urls, _ = office
-    for login in ("desk_app", "desk_regulator", "desk_intake"):
+    for login in ("desk_app", "desk_regulator", "desk_intake", "desk_gate"):
         with create_engine(urls[login], poolclass=NullPool).connect() as conn:
-            for relation in ("complaint", "clock_span", "unit", "event", "app_user", "complainant"):
+            for relation in ("complaint", "clock_span", "unit", "event", "app_user", "complainant", "credential", "session", "set_up_link"):
                 with pytest.raises(DBAPIError, match="permission denied"):
                     conn.execute(text(f"select * from desk.{relation}"))
                 conn.rollback()
@@ -92,7 +92,7 @@ def test_no_identity_is_denied(office):
 def test_a_login_becomes_only_what_it_was_granted(office):
     urls, _ = office
     for login, role in (("desk_regulator", "r_supervisor"), ("desk_regulator", "r_leader_all"), ("desk_app", "r_regulator"), ("desk_app", "r_intake"),
-                        ("desk_app", "desk_owner"), ("desk_intake", "r_supervisor"), ("desk_regulator", "desk_owner")):
+                        ("desk_app", "desk_owner"), ("desk_intake", "r_supervisor"), ("desk_regulator", "desk_owner"), ("desk_gate", "r_admin"), ("desk_gate", "desk_owner")):
         with create_engine(urls[login], poolclass=NullPool).connect() as conn, pytest.raises(DBAPIError, match="permission denied"):
             conn.execute(text(f"set role {role}"))
 
@@ -185,5 +185,5 @@ def test_two_upgrades_at_once_and_again(server):
     assert failures == []
     schema.upgrade(url)
     with create_engine(url, poolclass=NullPool).connect() as conn:
-        assert conn.execute(text("select version_num from desk.alembic_version")).scalars().all() == ["0002"]
+        assert conn.execute(text("select version_num from desk.alembic_version")).scalars().all() == ["0003"]
     administer(server, "drop database desk_twice with (force)")
