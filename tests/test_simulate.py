@@ -64,7 +64,7 @@ def test_a_thousand_changes_of_every_kind_and_every_rule_still_holds(bank, write
     assert one(bank, "select count(*) from hop where sent_at >= :t", t=began) == done["sent"]
     assert one(bank, "select count(*) from hop where signed_at >= :t", t=began) == done["signed"]
     assert one(bank, "select count(*) from call_back where at >= :t", t=began) == done["called_back"]
-    assert one(bank, "select count(*) from complaint where office_replied_at >= :t", t=began) >= done["answered_office"]
+    assert one(bank, "select count(*) from event where code = 'replied_office' and recorded_at >= :t", t=began) >= done["answered_office"], "one may have been returned since"
     assert one(bank, "select count(distinct by_whom) from call_back where at >= :t", t=began) == 3
     assert one(bank, "select count(*) from reply where at >= :t and facts is null", t=began) == 0
     assert one(bank, "select count(*) from event where recorded_at >= :t and at > recorded_at", t=began) == 0, "nothing lies ahead of the clock"
