@@ -6,7 +6,7 @@ VENV   := .venv
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test stop clean ci
+.PHONY: help setup run test scan mutate stop clean ci
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,13 @@ run: setup ## open the desk in the browser (starts its own PostgreSQL unless DAT
 
 test: setup ## run every test on the embedded PostgreSQL
 	@$(VENV)/bin/python -m pytest -q --numprocesses auto
+
+scan: setup ## bandit over the code, pip-audit over what is required
+	@$(VENV)/bin/bandit --quiet --recursive dashboard queries pages --severity-level high
+	@$(VENV)/bin/pip-audit --requirement requirements.txt --disable-pip --no-deps --progress-spinner off
+
+mutate: setup ## take away one protection at a time; its test must fail (tests/mutations.toml)
+	@$(VENV)/bin/python -m tests.mutate
 
 stop: ## stop the embedded PostgreSQL (it outlives the desk); the data stays
 	@if [ -e $(READY) ]; then $(VENV)/bin/python -m dashboard stop; fi

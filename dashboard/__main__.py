@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
-from dashboard.settings import SettingsError, settings                    # noqa: E402
-from queries import accounts, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
+from dashboard.settings import SettingsError, here, settings                  # noqa: E402
+from queries import accounts, audit, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
 from queries.viewer import Role, Viewer                                         # noqa: E402
 
 BASES = ("received", "due", "closed")
@@ -132,13 +132,19 @@ def _parser() -> argparse.ArgumentParser:
     add("indicators", help="the catalogue as Markdown: docs/indicators.md").set_defaults(run=indicators_)
     p = add("users", help="the accounts: list, add, invite, disable, enable")
     p.set_defaults(run=users)
-    p.add_argument("what", nargs="?", choices=("list", "add", "invite", "disable", "enable"), default="list",
+    p.add_argument("what", nargs="?", choices=("list", "add", "invite", "disable", "enable", "link", "unlink"), default="list",
                    help="invite prints a link with which the account sets its password, once and within a day")
     p.add_argument("login", nargs="?", help="the account; all but list need it")
     p.add_argument("--name", help="add: the person's name")
     p.add_argument("--role", choices=[role for role in Role if role != Role.intake], help="add: the role")
+    p.add_argument("--issuer", help="link: the identity provider; default: DASHBOARD_OIDC_ISSUER")
+    p.add_argument("--subject", help="link: the account's subject (sub) there")
     p.add_argument("--unit", type=int, metavar="ID", help="add: the subtree of this unit only; default: every unit")
     p.add_argument("--restricted", action="store_true", help="add: sees financial-crime reports as well")
+    p = add("audit", help="verify the chain of the audit; print an anchor of it to keep elsewhere")
+    p.add_argument("what", choices=("verify", "anchor"))
+    p.add_argument("--anchor", metavar="NUMBER:HASH", help="verify: what `audit anchor` printed before")
+    p.set_defaults(run=audit_)
     return parser
 
 
@@ -472,6 +478,12 @@ def users(args) -> None:
             connect.as_owner(_admin(), accounts.add, login=args.login, name=args.name, role=args.role, unit=args.unit, sees_restricted=args.restricted)
         elif args.what in ("disable", "enable"):
             connect.as_owner(_admin(), accounts.enable, login=args.login, active=args.what == "enable")
+        elif args.what == "link":
+            if not args.subject or not settings().oidc and not args.issuer:
+                raise SystemExit("users link needs --subject, and --issuer where no identity provider is set")
+            connect.as_owner(_admin(), accounts.identify, login=args.login, issuer=args.issuer or settings().oidc[0], subject=args.subject)
+        elif args.what == "unlink":
+            connect.as_owner(_admin(), accounts.forget_identities, login=args.login)
         if args.what in ("add", "invite"):
             print(_link(args.login))
     except LookupError:
@@ -480,9 +492,33 @@ def users(args) -> None:
         raise SystemExit(str(why)) from None
 
 
+def audit_(args) -> int:
+    _urls()
+    if args.what == "anchor":
+        number, value = connect.as_owner(_admin(), audit.head)
+        print(f"{number}:{value}")
+        return 0
+    known = None
+    if args.anchor:
+        number, _, value = args.anchor.partition(":")
+        if not number.isdigit() or len(value) != 64:
+            raise SystemExit("an anchor is NUMBER:HASH, as `audit anchor` prints it")
+        known = (int(number), value)
+    bar = _Bar("Audit")
+    verdict = connect.as_owner(_admin(), audit.verify, anchor=known, progress=lambda done, total: bar("rows", done, total))
+    if verdict.fault:
+        print(f"The chain breaks at row {verdict.fault[0]:,}: {_FAULTS[verdict.fault[1]]}. {verdict.rows:,} rows before it are whole.")
+        return 1
+    print(f"{verdict.rows:,} rows, the chain is whole. Head: {verdict.rows}:{verdict.head}")
+    return 0
+
+
+_FAULTS = {"changed": "it was changed, or swapped with another", "missing": "it was removed", "cut": "the newest rows were removed, or the head was changed",
+           "unchained": "this row was put in beside the chain", "anchor": "it differs from the anchor"}
+
+
 def _link(login: str) -> str:
-    s = settings()
-    return f"http://{s.hosts[0]}:{s.port}/set-up/{connect.as_owner(_admin(), accounts.invite, login=login)}"
+    return f"{here()}/set-up/{connect.as_owner(_admin(), accounts.invite, login=login)}"
 
 
 def _first_administrator() -> None:

@@ -11,7 +11,10 @@ the server knowing which is shown.
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape, unescape
 from math import ceil, floor, log10
+
+from dashboard.words import visible
 
 ACCENT, SOFT, REST, LATE, SOON = "#000001", "#000002", "#000003", "#000004", "#000005"
 BAND, INK, MUTED, LINE, LATE_SOFT = "#000006", "#000007", "#000008", "#000009", "#000010"
@@ -141,9 +144,14 @@ def apart(places: Sequence[float], room: float) -> list[float]:
     return shifts
 
 
+def plain(text: str) -> str:
+    """Somebody's text (the name of a unit, a category, a holiday) as a chart shows exactly it: Plotly reads HTML in its texts."""
+    return escape(visible(text), quote=False)
+
+
 def _px(text: str) -> int:
     """About how wide a text is drawn; <b> and the like take no room."""
-    return sum(7 if ord(c) < 0x2e80 else 13 for c in re.sub("<[^>]*>", "", text))
+    return sum(7 if ord(c) < 0x2e80 else 13 for c in unescape(re.sub("<[^>]*>", "", text)))
 
 
 # -- the charts -----------------------------------------------------------------------------------------------------

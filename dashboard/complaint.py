@@ -199,7 +199,7 @@ def _cell(row: Mapping, i: int, at: Mapping, day_zero: bool) -> dict:
     else:
         kind = charts.PAST_TARGET if at["target"] is not None and i > at["target"] else charts.COUNTED
     if pd.isna(row["count"]):
-        why = row["name"] or t({"weekend": "complaint.trace_weekend",
+        why = charts.plain(row["name"]) or t({"weekend": "complaint.trace_weekend",
                                 "holiday": "complaint.trace_holiday_plain"}.get(row["kind"], "complaint.trace_weekend"))
         return {"kind": kind, "text": "", "hover": t("complaint.trace_cell_not", day=day, why=why)}
     hover = t("complaint.trace_cell_zero", day=day) if i == 0 and not day_zero else t("complaint.trace_cell_counted",
@@ -216,6 +216,7 @@ def _marks(days: pd.DataFrame, place: Mapping[int, int], at: Mapping, day_zero: 
         if row.kind == "makeup" and i in place and i != at["limit"]:
             made.append((place[i], t("complaint.trace_makeup", n=row.day.day), ""))
     for name, run in _holidays(days):
+        name = charts.plain(name)
         shown = [place[i] for i in run if i in place]
         if shown:
             one, last = days.loc[run[0], "day"], days.loc[run[-1], "day"]

@@ -116,7 +116,7 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
 
 
 def _scope(viewer: Viewer) -> tuple:
-    return viewer.role, viewer.scope, viewer.sees_restricted
+    return viewer.role, viewer.scope, viewer.sees_restricted, viewer.apart
 
 
 def _note(held: Held, query: Callable, args: tuple, params: dict, found: Any) -> None:

@@ -238,8 +238,8 @@ def funnel_figure(found: Funnel, table: pd.DataFrame, name: Callable[[int], str]
         word = found.words[i]
         share = _percent(100 * num / den)
         dots.append({"n": den, "rate": 100 * num / den, "id": unit, "kind": "" if word == "no_difference" else word,
-                     "hover": t("review.funnel_hover", unit=name(unit), rate=share, num=num, den=den),
-                     "label": f"<b>{name(unit)} {share}</b>" if word in ("low", "high") else None})
+                     "hover": t("review.funnel_hover", unit=charts.plain(name(unit)), rate=share, num=num, den=den),
+                     "label": f"<b>{charts.plain(name(unit))} {share}</b>" if word in ("low", "high") else None})
     curve = []
     for place in sorted(sizes, reverse=True):  # the smallest first: n rises from left to right
         group, (first, last) = found.groups[place], (min(sizes[place]), max(sizes[place]))

@@ -173,12 +173,13 @@ def _unit_menu(options: Options) -> None:
             st.button(t("filter.back_to", unit=words.literal(label)), key=f"filter_unit_up_{unit_id}", type="tertiary",
                       icon=":material/arrow_back:", on_click=_use, args=("unit", unit_id if place else None))
         names = dict(options.children)
+        many = len(names) > _FEW                              # a select box shows plain text, pills Markdown
         st.session_state["filter_unit"] = None
-        choices = {"options": list(names), "format_func": names.get, "key": "filter_unit",
+        choices = {"options": list(names), "format_func": lambda one: names[one] if many else words.literal(names[one]), "key": "filter_unit",
                    "on_change": _use_choice, "args": ("unit", "filter_unit")}
         if not names:
             st.caption(t("filter.no_units_below"))
-        elif len(names) <= _FEW:
+        elif not many:
             with st.container(width=300):
                 st.pills(t("filter.units_below"), **choices, wrap=True)
         else:
@@ -193,12 +194,14 @@ def _list_menu(name: str, choices: Sequence[tuple[int, str]], chosen: int | None
     key = f"filter_{name}"
     with st.popover(text, icon=icon, width="content"):
         st.session_state[key] = chosen
-        common = {"options": [None, *names], "format_func": lambda one: names.get(one, t("filter.all")), "key": key,
+        many = len(names) > _FEW
+        shown = names if many else {one: words.literal(label) for one, label in names.items()}
+        common = {"options": [None, *names], "format_func": lambda one: shown.get(one, t("filter.all")), "key": key,
                   "label_visibility": "collapsed", "on_change": _use_choice, "args": (name, key)}
-        if len(names) <= _FEW:
-            st.radio(t(f"filter.{name}"), **common)
-        else:
+        if many:
             st.selectbox(t(f"filter.{name}"), **common)
+        else:
+            st.radio(t(f"filter.{name}"), **common)
 
 
 # -- from the address, checked --------------------------------------------------------------------------------------

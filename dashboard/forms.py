@@ -327,14 +327,14 @@ def _unpick() -> None:
 
 # -- how an act is carried out --------------------------------------------------------------------------------------
 
-def _commit(form: dict, permission: str, act, tell, **params) -> None:
-    """One write with the form's key. Any answer closes the matter; without one the key is kept for another try."""
+def attempt(form: dict, permission: str, act, say=refusal_words, **params):
+    """What came of one write with the form's key; None where there was no answer, or another, which the form then shows.
+    Any answer closes the matter; without one the key is kept for another try."""
     zone = ZoneInfo(settings().zone)
     try:
-        outcome = data.write(permission, act, key=form["key"], **params)
+        return data.write(permission, act, key=form["key"], **params)
     except acts.Refused as refused:
-        _answer(form, problem=refusal_words(refused, zone), stale=refused.code in ("changed_meanwhile", "already_done",
-                                                                                   "key_reused"))
+        _answer(form, problem=say(refused, zone), stale=refused.code in ("changed_meanwhile", "already_done", "key_reused"))
     except (PermissionError, NotAllowed):
         _answer(form, problem=t("act.not_allowed"))
     except (OperationalError, TimeoutError):
@@ -345,12 +345,19 @@ def _commit(form: dict, permission: str, act, tell, **params) -> None:
         if known is None:
             raise
         _answer(form, problem=t(known))
-    else:
-        lines = tell(outcome)
-        if outcome.done:
-            _finish(lines, outcome.done)
-        else:  # nothing came of it: say so where it was asked
-            _answer(form, problem="　".join(lines), stale=True)
+    return None
+
+
+def _commit(form: dict, permission: str, act, tell, **params) -> None:
+    """One write with the form's key, and what came of it."""
+    outcome = attempt(form, permission, act, **params)
+    if outcome is None:
+        return
+    lines = tell(outcome)
+    if outcome.done:
+        _finish(lines, outcome.done)
+    else:  # nothing came of it: say so where it was asked
+        _answer(form, problem="　".join(lines), stale=True)
 
 
 def _begin(form: dict) -> None:

@@ -5,6 +5,7 @@ cached: an account that is disabled is out at the next one) and tells Streamlit 
 random for this process, after taking everything away that a client sent under them.
 """
 from dataclasses import dataclass
+from hmac import compare_digest
 from secrets import token_hex
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,6 +22,7 @@ from dashboard.session import LOGIN, SESSION
 from queries import accounts
 
 COOKIE = "sid"
+SECRET, PROXIED = "x-desk-proxy-secret", "desk.proxied"     # the header with the proxy's secret; in the scope: whom it named
 # Open to all: the way in, whether the server is up, and Streamlit's own scripts and fonts, which are public and the same for everybody.
 OPEN = ("/sign-in", "/set-up/", "/_stcore/health", "/static/", "/favicon")
 # Streamlit writes styles and one script into its page; nothing of another host is ever loaded, framed or sent to.
@@ -45,12 +47,14 @@ class Gate:
     urls: Any
     hosts: tuple[str, ...]
     names: dict[str, str]
+    proxy: tuple[str, str] | None = None        # secret, and the header in which the proxy says who it is
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = MutableHeaders(scope=scope)
+        scope[PROXIED] = self._proxied(headers)
         for name in {name for name in headers if name.startswith("x-desk-")}:
             del headers[name]
         request = HTTPConnection(scope)
@@ -61,6 +65,16 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})           # before it is accepted: the client sees 403
         else:
             await answer(scope, receive, _leaving(send))
+
+    def _proxied(self, headers: MutableHeaders) -> str | None:
+        """The login that the proxy names. Without its secret the header is nobody's word, and it is taken away in any case."""
+        if self.proxy is None:
+            return None
+        secret, header = self.proxy
+        said, login = headers.get(SECRET, ""), headers.get(header, "")
+        if header in headers:
+            del headers[header]
+        return login.strip().lower() or None if compare_digest(said.encode(), secret.encode()) else None
 
     def _stranger(self, scope: Scope, request: HTTPConnection) -> Response | None:
         """Another host's name, or a page of another origin that wants a WebSocket or to write."""
@@ -84,7 +98,7 @@ class Gate:
                 found = await run_in_threadpool(accounts.find, self.urls(), token)
         except (OperationalError, PoolTimeout):
             return PlainTextResponse("数据库暂时无法连接，请稍后重试。The database does not answer, please try again.", 503, {"retry-after": "5"})
-        if found is not None:
+        if found is not None and scope[PROXIED] in (None, found.login):     # the proxy's word goes before an older session
             said = {LOGIN: found.login, SESSION: str(found.session_id)}
             headers = MutableHeaders(scope=scope)            # anew: whatever has read the headers since has put a copy into the scope
             for name, key in self.names.items():

@@ -148,7 +148,7 @@ def picker(grid: pd.DataFrame, category: Callable[[int], str], channel: Callable
         if popover.open:
             with st.container(width=440, gap="xsmall"):
                 chosen = st.pills(t("filter.category"), [int(one) for one in grid.index], default=int(grid.index[0]), required=True,
-                                  format_func=category, key=f"{key}_row", wrap=True)
+                                  format_func=lambda one: literal(category(one)), key=f"{key}_row", wrap=True)
                 row_ = grid.loc[chosen]
                 with st.container(horizontal=True, gap="xsmall"):
                     link(f"{t('review.total')} **{row_.sum():,}**", to, address(chosen, None))

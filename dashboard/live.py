@@ -21,7 +21,7 @@ from dashboard.settings import settings
 from dashboard.words import t
 from queries import complaints, db
 
-ROWS = {"overdue", "complaints", "complaint"}  # addresses of pages that list; the others show figures
+ROWS = {"overdue", "complaints", "complaint", "settings"}  # addresses of pages that list or have long forms; the others show figures
 QUIET = {"lang", "page", "notes"}  # parameters of an address that ask for nothing else
 LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick; the rest is for drawing
 SHARE = 0.3  # seconds for which the sessions of a process share a look at the tick

@@ -39,7 +39,11 @@ PAGES = (
     Page("complaints", "complaints.py", "complaints", "complaints:read", ":material/search:"),
     Page("complaint", "complaint.py", "complaint", "complaints:read", ":material/description:", hidden=True),
     Page("units", "units.py", "units", "units:read", ":material/account_tree:"),
+    Page("oversight", "oversight.py", "oversight", "oversight:read", ":material/monitoring:"),
+    Page("released", "released.py", "released", "oversight:read", ":material/lock_open:"),
     Page("data", "data.py", "data", "data:read", ":material/database:"),
+    Page("audit", "audit.py", "audit", "audit:read", ":material/policy:"),
+    Page("settings", "settings.py", "settings", "settings:read", ":material/settings:"),
 )
 BY_KEY = {page.key: page for page in PAGES}
 

@@ -1,7 +1,7 @@
 """Who may do what on which page: one table (product.md §7). The database refuses the rest as well."""
 from queries.viewer import Role
 
-READS_COMPLAINTS = {Role.supervisor, Role.leader, Role.unit, Role.service, Role.department, Role.discipline, Role.regulator}
+READS_COMPLAINTS = {Role.supervisor, Role.leader, Role.unit, Role.service, Role.department, Role.discipline}
 PERMISSIONS: dict[str, set[Role]] = {
     "review:read": READS_COMPLAINTS,
     "limits:read": READS_COMPLAINTS,
@@ -9,8 +9,14 @@ PERMISSIONS: dict[str, set[Role]] = {
     "satisfaction:read": READS_COMPLAINTS,
     "complaints:read": READS_COMPLAINTS,
     "units:read": READS_COMPLAINTS,
-    "data:read": {Role.supervisor, Role.leader, Role.admin, Role.auditor},
-    "export": READS_COMPLAINTS,
+    "data:read": {Role.supervisor, Role.leader},
+    "oversight:read": {Role.regulator},
+    "audit:read": {Role.auditor},
+    "export": READS_COMPLAINTS | {Role.regulator, Role.auditor},
+    "reveal": {Role.supervisor, Role.service, Role.discipline},     # reveal() says the same
+    "release": {Role.supervisor},
+    "settings:read": {Role.admin},
+    "settings:write": {Role.admin},                                 # the functions of 0006_administration.sql ask again
     "person": {Role.supervisor, Role.service, Role.discipline},     # look complaints up by a person; find_person() says the same
     "urge": {Role.supervisor},
     "reassign": {Role.supervisor},

@@ -385,10 +385,10 @@ def _grid(table: pd.DataFrame) -> pd.DataFrame:
 
 def heat_figure(found: Problems, category: Callable[[int], str], channel: Callable[[int], str], phone: bool = False) -> tuple[dict, str]:
     """The heat strip and its text alternative; names of channels are cut where columns are narrow."""
-    rows = [tables.cut(category(one), 5) if phone else category(one) for one in found.grid.index]
+    rows = [tables.cut(category(one), 5 if phone else 20) for one in found.grid.index]
     cols = [tables.cut(channel(one), 4 if phone else 7) for one in found.grid.columns]
     said = {"total": t("review.total"), "change": t("review.compared_short"), "empty": t("empty.chart")}
-    return (charts.heat_strip(rows, cols, found.grid.to_numpy().tolist(), found.changes, said, narrow=phone),
+    return (charts.heat_strip([charts.plain(one) for one in rows], [charts.plain(one) for one in cols], found.grid.to_numpy().tolist(), found.changes, said, narrow=phone),
             t("review.problems_alt", category=rows[0]) if rows else t("empty.chart"))
 
 

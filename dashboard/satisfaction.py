@@ -433,9 +433,9 @@ def group_figure(found: Groups) -> tuple[dict, str]:
     points_ = []
     for row, one in enumerate(table.itertuples()):
         pair = (one.satisfaction_num, one.satisfaction_den)
-        said = t("satisfaction.hover", name=found.name(row), rate=words.fraction(*pair) if pair[1] else t("unit.none"),
+        said = t("satisfaction.hover", name=charts.plain(found.name(row)), rate=words.fraction(*pair) if pair[1] else t("unit.none"),
                  interval=span(wilson(*pair)))
-        points_.append({"label": tables.cut(found.name(row), 7), "rate": one.rate, "low": one.low, "high": one.high,
+        points_.append({"label": charts.plain(tables.cut(found.name(row), 7)), "rate": one.rate, "low": one.low, "high": one.high,
                         "hover": said, "kind": "" if one.word == "no_difference" else one.word})
     said = {"mean": t("satisfaction.mean", rate=f"{mean:.1f}%") if mean is not None else "", "empty": t("empty.chart")}
     alt = t("satisfaction.group_alt", n=len(table), few=int((table["word"] == "small").sum()), rate=share(num, den))

@@ -27,4 +27,4 @@ async def starting(app: st.App) -> AsyncIterator[None]:
 
 
 app = st.App(Path(__file__).with_name("app.py"), routes=sign_in.ROUTES, lifespan=starting,
-             middleware=[Middleware(gate.Gate, urls=urls, hosts=settings().hosts, names=names)])
+             middleware=[Middleware(gate.Gate, urls=urls, hosts=settings().hosts, names=names, proxy=settings().proxy)])

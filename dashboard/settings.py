@@ -34,6 +34,8 @@ class Settings:
     zone: str                 # DASHBOARD_ZONE: the institution's time zone
     pack: str                 # DASHBOARD_PACK: the sector's rules
     follow: float             # DASHBOARD_FOLLOW: within so many seconds pages show what was committed; 0 = not by themselves
+    oidc: tuple[str, str, str, str, str] | None   # DASHBOARD_OIDC_ISSUER, _CLIENT_ID, _CLIENT_SECRET, _NAME, and our own address DASHBOARD_PUBLIC_URL
+    proxy: tuple[str, str] | None   # DASHBOARD_PROXY_SECRET, DASHBOARD_PROXY_HEADER: a reverse proxy says who it is
     language: str             # DASHBOARD_LANGUAGE: "zh", "en", or "" = from the browser
 
 
@@ -52,8 +54,15 @@ def settings() -> Settings:
         zone=_zone(_value("DASHBOARD_ZONE", "Asia/Shanghai")),
         pack=_matching("DASHBOARD_PACK", "bank", r"[a-z][a-z0-9_]*", "the name of a pack, such as bank"),
         follow=_seconds(_value("DASHBOARD_FOLLOW", "2")),
+        oidc=_oidc(),
+        proxy=_proxy(),
         language=_language(_value("DASHBOARD_LANGUAGE", "")),
     )
+
+
+def here() -> str:
+    """The address under which a browser asks, as far as the settings know it."""
+    return f"http://{settings().hosts[0]}:{settings().port}"
 
 
 def _value(name: str, default: str) -> str:
@@ -66,6 +75,39 @@ def _matching(name: str, default: str, pattern: str, wanted: str) -> str:
     if not re.fullmatch(pattern, value):
         raise SettingsError(f"{name} must be {wanted}, not {value!r}.")
     return value
+
+
+def _secret(name: str) -> str:
+    """A secret from the variable, or from the file that NAME_FILE names (so that no list of processes shows it)."""
+    file = _value(f"{name}_FILE", "")
+    try:
+        return Path(file).read_text("utf-8").strip() if file else _value(name, "")
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}.") from None
+
+
+def _oidc() -> tuple[str, str, str, str, str] | None:
+    given = {name: _value(f"DASHBOARD_{name}", "") for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "PUBLIC_URL")}
+    given["OIDC_CLIENT_SECRET"] = _secret("DASHBOARD_OIDC_CLIENT_SECRET")
+    if not any(given.values()):
+        return None
+    missing = [f"DASHBOARD_{name}" for name, value in given.items() if not value]
+    if missing:
+        raise SettingsError(f"Sign-in by an identity provider also needs {', '.join(missing)}.")
+    for name in ("OIDC_ISSUER", "PUBLIC_URL"):
+        local = re.match(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)", given[name])
+        if not given[name].startswith("https://") and not local:
+            raise SettingsError(f"DASHBOARD_{name} must be an address that begins with https://, not {given[name]!r}.")
+    return (given["OIDC_ISSUER"], given["OIDC_CLIENT_ID"], given["OIDC_CLIENT_SECRET"], _value("DASHBOARD_OIDC_NAME", "OpenID Connect"), given["PUBLIC_URL"].rstrip("/"))
+
+
+def _proxy() -> tuple[str, str] | None:
+    secret, header = _secret("DASHBOARD_PROXY_SECRET"), _value("DASHBOARD_PROXY_HEADER", "")
+    if not secret and not header:
+        return None
+    if len(secret) < 32 or not re.fullmatch(r"[A-Za-z0-9-]{3,60}", header):
+        raise SettingsError("A reverse proxy needs DASHBOARD_PROXY_SECRET, of 32 characters or more, and DASHBOARD_PROXY_HEADER, the name of the header with the login.")
+    return secret, header.lower()
 
 
 def _hosts(value: str, address: str) -> tuple[str, ...]:

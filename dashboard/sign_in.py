@@ -4,7 +4,7 @@ Plain HTML forms from the server, without a script: they work in every browser a
 carries the value of a cookie that no other site can read (double submit), and the gate refuses a POST from another origin.
 """
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from hmac import compare_digest
 from html import escape
 from pathlib import Path
@@ -17,13 +17,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import session, words
-from dashboard.gate import COOKIE
+from dashboard import oidc, session, words
+from dashboard.gate import COOKIE, PROXIED
 from dashboard.settings import settings
 from dashboard.words import t
 from queries import accounts
 
-CSRF = "csrf"
+CSRF, FLOW = "csrf", "flow"
+SAID = ("away", "again", "cancelled", "not_believed", "no_account")      # what a failed sign-in elsewhere may say on the page
 ICON = (Path(__file__).parent / "icon.svg").read_text("utf-8").replace("<svg ", '<svg width="28" height="28" aria-hidden="true" ', 1)
 STYLE = """
 :root{color-scheme:light dark;--ink:#0E141A;--dim:#5A6671;--line:#DDE2E7;--field:#7A8691;--back:#F4F6F8;--card:#FFF;--blue:#1F5F8B;--red:#B42722;--pink:#FCEBEA}
@@ -35,6 +36,7 @@ header{display:flex;align-items:center;gap:10px;margin-bottom:20px}header b{font
 h2{font-size:15px;font-weight:600;margin:26px 0 4px}p{margin:0 0 12px}label{display:block;margin-bottom:14px}.dim{color:var(--dim);font-size:14px}
 input{display:block;width:100%;margin-top:4px;padding:9px 10px;font:inherit;color:inherit;background:var(--card);border:1px solid var(--field);border-radius:4px}
 button{font:inherit;cursor:pointer;border-radius:4px;padding:9px 14px}.main{width:100%;background:#1F5F8B;border:1px solid #1F5F8B;color:#FFF;font-weight:600}
+.other{display:block;text-align:center;border:1px solid var(--field);border-radius:4px;padding:9px 14px;text-decoration:none;font-weight:600}
 .role{width:100%;text-align:left;background:none;border:0;border-top:1px solid var(--line);border-radius:0;color:inherit;padding:9px 4px;display:flex;gap:12px}
 .role span{margin-left:auto;color:var(--dim)}.role:hover,.role:focus-visible{color:var(--blue)}a{color:var(--blue)}
 :focus-visible{outline:2px solid var(--blue);outline-offset:2px}.wrong{background:var(--pink);color:var(--red);padding:9px 12px;border-radius:4px}"""
@@ -138,8 +140,17 @@ async def sign_in(request: Request, fields: dict[str, str]) -> Response:
     if asked in roles and (request.method == "POST" or not fields):
         found = await run_in_threadpool(accounts.demo, urls, asked)
         return await _in(request, found, "demo", to)
-    wrong, status = None, 200
+    named = request.scope.get(PROXIED)
+    if named and request.method == "GET":
+        found = await run_in_threadpool(accounts.proxied, urls, named)
+        if found is not None:
+            return await _in(request, found, "proxy", to)
+        await run_in_threadpool(accounts.refused, urls, "proxy", "no_account", _from(request))
+        return _page(request, t("sign_in.title"), _wrong("sign_in.no_account"), 403)
+    said = request.query_params.get("said", "")
+    wrong, status = f"sign_in.{said}" if said in SAID else None, 200
     if request.method == "POST":
+        wrong = None
         try:
             found = await run_in_threadpool(accounts.check_password, urls, fields.get("login", "").strip().lower(), fields.get("password", ""), _from(request))
             if found is not None:
@@ -149,11 +160,75 @@ async def sign_in(request: Request, fields: dict[str, str]) -> Response:
             wrong, status = "sign_in.blocked", 429
     body = (f'{_wrong(wrong)}<form >{_input("login", "sign_in.login", complete="username", more="autofocus autocapitalize=none spellcheck=false maxlength=63")}'
             f'{_input("password", "sign_in.password", "password", "current-password", "maxlength=200")}{_send("sign_in.do")}</form>')
+    if by := provider():
+        body += (f'<h2>{escape(t("sign_in.or"))}</h2><p><a class="other" href="/sign-in/oidc?{escape(urlencode({"next": local(to), "lang": words.language()}))}">'
+                 f'{escape(t("sign_in.by", name=by.name))}</a></p>')
     if roles:
         body += f'<h2>{escape(t("sign_in.demo"))}</h2><p class="dim">{escape(t("sign_in.demo_note"))}</p><form >'
         body += "".join(f'<button class="role" name="role" value="{escape(login)}"><b>{escape(name)}</b><span>{escape(words.name("role", role))}</span></button>'
                         for login, (name, role) in roles.items()) + "</form>"
     return _page(request, t("sign_in.title"), body, status)
+
+
+@lru_cache(maxsize=1)
+def provider() -> oidc.Provider | None:
+    """The identity provider of this installation, if it has one."""
+    if settings().oidc is None:
+        return None
+    issuer, client, secret, name, ours = settings().oidc
+    return oidc.Provider(issuer, client, secret, name, f"{ours}/sign-in/oidc/back")
+
+
+async def to_provider(request: Request) -> Response:
+    """Off to the identity provider, with a state, a nonce and a verifier that only this browser's attempt knows."""
+    by, to = provider(), local(request.query_params.get("next", "/"))
+    if by is None:
+        return RedirectResponse("/sign-in", 303)
+    state, nonce, verifier, browser = (token_urlsafe(48) for _ in range(4))
+    try:
+        address = await run_in_threadpool(by.begin, state, nonce, verifier)
+        await run_in_threadpool(lambda: accounts.attempt(session.urls(), state, browser, nonce=nonce, verifier=verifier, to=to))
+    except oidc.Away:
+        return RedirectResponse(oidc.error_address("away", to), 303)
+    except OperationalError:
+        return RedirectResponse(oidc.error_address("again", to), 303)
+    answer = RedirectResponse(address, 303)
+    _cookie(request, answer, FLOW, browser, 600)
+    return answer
+
+
+async def from_provider(request: Request) -> Response:
+    """Back from the provider. An attempt is taken once: a replayed callback, another browser's or a changed cookie finds none."""
+    by, urls, asked = provider(), session.urls(), request.query_params
+    if by is None:
+        return RedirectResponse("/sign-in", 303)
+    try:
+        attempt = await run_in_threadpool(accounts.take_attempt, urls, asked.get("state", ""), request.cookies.get(FLOW, ""))
+        if attempt is None:
+            return await _not_in(request, "attempt", "again")
+        if "code" not in asked:
+            return await _not_in(request, "cancelled", "cancelled", attempt.next)
+        try:
+            issuer, subject = await run_in_threadpool(by.finish, asked["code"], attempt.verifier, attempt.nonce)
+        except oidc.Refused as why:
+            return await _not_in(request, str(why), "not_believed", attempt.next)
+        except oidc.Away:
+            return await _not_in(request, "away", "away", attempt.next)
+        found = await run_in_threadpool(accounts.federated, urls, issuer, subject)
+        if found is None:
+            return await _not_in(request, "no_account", "no_account")
+        answer = await _in(request, found, "oidc", attempt.next)
+    except DBAPIError:
+        return RedirectResponse(oidc.error_address("again", "/"), 303)
+    answer.delete_cookie(FLOW)
+    return answer
+
+
+async def _not_in(request: Request, why: str, said: str, to: str = "/") -> Response:
+    await run_in_threadpool(accounts.refused, session.urls(), "oidc", why, _from(request))
+    answer = RedirectResponse(oidc.error_address(said, to), 303)
+    answer.delete_cookie(FLOW)
+    return answer
 
 
 @form
@@ -225,5 +300,6 @@ async def set_up(request: Request, fields: dict[str, str]) -> Response:
     return _page(request, t("sign_in.set_up"), f'<p>{who}</p>{_wrong(wrong)}<form >{_new_password()}{_send("sign_in.set_up")}</form>', status)
 
 
-ROUTES = [Route("/sign-in", sign_in, methods=["GET", "POST"]), Route("/sign-out", sign_out, methods=["GET", "POST"]),
+ROUTES = [Route("/sign-in/oidc", to_provider), Route("/sign-in/oidc/back", from_provider),
+          Route("/sign-in", sign_in, methods=["GET", "POST"]), Route("/sign-out", sign_out, methods=["GET", "POST"]),
           Route("/password", password, methods=["GET", "POST"]), Route("/set-up/{token}", set_up, methods=["GET", "POST"])]

@@ -45,7 +45,7 @@ def width(text: str) -> int:
 
 def cut(text: str | None, n: float) -> str:
     """The text in at most ``n`` full-width places (2n half-width), with … if it was longer. Cells clip without one."""
-    text = " ".join((text or "").split())
+    text = " ".join(words.visible(text or "").split())
     if width(text) <= 2 * n:
         return text
     room, kept = 2 * n - 2, ""

@@ -381,7 +381,7 @@ def positions(f: Frame, one: Profile, phone: bool = False) -> tuple[dict, str]:
         rows.append({"label": listing.name(code), "values": values, "keys": list(line.values), "own": one.unit,
                      "flip": flip, "group": line.group, "text": f"{amount(code, line.value)}　{position(line)}",
                      "ends": [amount(code, end) for end in (min(values), max(values))],
-                     "hover": [f"{f.unit_name(unit)} {amount(code, value)}" for unit, value in line.values.items()]})
+                     "hover": [f"{charts.plain(f.unit_name(unit))} {amount(code, value)}" for unit, value in line.values.items()]})
         told.append(f"{listing.name(code)} {position(line)}")
     said = {"empty": t("units.chart_empty"), "group": t("units.chart_group"), "worse": t("units.worse_side"),
             "better": t("units.better_side")}

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import charts, complaint, context, data, forms, links, navigation, tables, trail, words
+from dashboard import charts, complaint, context, data, forms, identity, links, navigation, tables, trail, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
 from queries import clocks, complaints, units
@@ -23,7 +23,11 @@ c = data.read(complaints.whole, number) if number else None
 
 trail.bar(number, None if c is None else int(c["complaint_id"]), params, as_of, zone)
 if c is None:
-    links.sentence(t("complaint.not_found"))
+    own = data.read(complaints.own_stretches, number) if number else None
+    if own is None or own.empty:
+        links.sentence(t("complaint.not_found"))
+    else:
+        identity.former(own, zone, number)
     st.stop()
 
 key = int(c["complaint_id"])
@@ -59,11 +63,19 @@ with left:
     one, two = st.columns(2, gap="medium")
     with one:
         links.section(t("complaint.matter"))
-        st.text((body["text"] or t("complaint.no_text")) if body is not None else t("complaint.masked"))
+<<<<<<< HEAD
+        st.text(body["text"] or t("complaint.no_text"))
     with two:
         links.section(t("complaint.demand"))
-        st.text((body["demand"] or t("complaint.no_demand")) if body is not None else t("complaint.masked"))
+        st.text(body["demand"] or t("complaint.no_demand"))
+=======
+        st.text((words.visible(body["text"]) or t("complaint.no_text")) if body is not None else t("complaint.masked"))
+    with two:
+        links.section(t("complaint.demand"))
+        st.text((words.visible(body["demand"]) or t("complaint.no_demand")) if body is not None else t("complaint.masked"))
+>>>>>>> hardening
         st.markdown(f":gray[{t('complaint.customer')}] {complaint.customer_words(c, customer)}")
+        identity.bar(c, released=data.read(complaints.released, key))
     links.section(t("complaint.timeline"))
     history = complaint.timeline(events, urges, c, zone, as_of, lambda one: categories.get(one, t("unit.none")),
                                  found["trace"] if found else None)

@@ -1,6 +1,7 @@
 """Who signs in: passwords (argon2id), sessions that can be ended, set-up links. What a browser or a link holds is a random
 token; the database keeps its sha256 only. All through the login ``desk_gate``, which may call these functions and read nothing.
 """
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError
 
+from queries import acts
 from queries.db import engine
 
 IDLE, LASTING = timedelta(minutes=30), timedelta(hours=8)
@@ -86,7 +89,7 @@ def demo(urls: dict[str, str], login: str) -> int:
 
 def begin(urls: dict[str, str], user_id: int, how: str, address: str, *, idle: timedelta = IDLE, lasting: timedelta = LASTING) -> str:
     """The token of a new session; `how` is password, oidc, proxy or demo. Raises sqlalchemy.exc.DBAPIError for an account that may not."""
-    token = secrets.token_urlsafe(32)
+    token = fresh()
     _ask(urls, "select session_begin(:id, :token, :how, :address, :idle, :lasting)", id=user_id, token=digest(token), how=how,
          address=address, idle=idle, lasting=lasting)
     return token
@@ -96,6 +99,33 @@ def find(urls: dict[str, str], token: str) -> Session | None:
     """The live session of this token; None where it ended, ran out, or the account was disabled."""
     row = _ask(urls, "select * from session_find(:token)", token=digest(token))
     return Session(**row._mapping) if row else None
+
+
+def attempt(urls: dict[str, str], state: str, browser: str, *, nonce: str, verifier: str, to: str) -> None:
+    """Note down that this browser is on its way to an identity provider."""
+    _ask(urls, "select attempt_begin(:state, :browser, :nonce, :verifier, :to)", state=digest(state), browser=digest(browser), nonce=nonce, verifier=verifier, to=to)
+
+
+def take_attempt(urls: dict[str, str], state: str, browser: str) -> Row | None:
+    """(nonce, verifier, next) of an attempt of this browser: once, within ten minutes; else None."""
+    return _ask(urls, "select * from attempt_take(:state, :browser)", state=digest(state), browser=digest(browser))
+
+
+def federated(urls: dict[str, str], issuer: str, subject: str) -> int | None:
+    """The id of the account that this identity was linked with, None where there is none that may sign in."""
+    row = _ask(urls, "select user_id from federated_account(:issuer, :subject)", issuer=issuer, subject=subject)
+    return row.user_id if row else None
+
+
+def proxied(urls: dict[str, str], login: str) -> int | None:
+    """The id of the account that the proxy names, None where there is none that may sign in."""
+    row = _ask(urls, "select user_id from proxy_account(:login)", login=login)
+    return row.user_id if row else None
+
+
+def refused(urls: dict[str, str], how: str, why: str, address: str) -> None:
+    """Leave a trace of somebody who was not let in: by which way and why (a code), from where."""
+    _ask(urls, "select sign_in_refused(:how, :why, :address)", how=how, why=why, address=address)
 
 
 def end(urls: dict[str, str], token: str, why: str = "sign_out") -> None:
@@ -131,50 +161,76 @@ def hashed(login: str, password: str) -> str:
     return _hasher.hash(password)
 
 
+def fresh() -> str:
+    """A new token, for a link or a session."""
+    return secrets.token_urlsafe(32)
+
+
 def invite(conn: Connection, login: str) -> str:
     """The token of a link with which this account sets its password once, within a day; earlier links of it stop working.
 
     As the schema's owner (the command line). Raises LookupError for an unknown, disabled or built-in account.
     """
-    user_id = conn.execute(text("select user_id from app_user where login = :login and active and not builtin"), {"login": login}).scalar()
-    if user_id is None:
-        raise LookupError(login)
-    token = secrets.token_urlsafe(32)
-    conn.execute(text("delete from set_up_link where user_id = :id"), {"id": user_id})
-    conn.execute(text("insert into set_up_link (token, user_id, ends_at) values (:token, :id, clock_timestamp() + :for)"),
-                 {"token": digest(token), "id": user_id, "for": LINK})
-    conn.execute(text("insert into audit (user_id, act, params) values (null, 'invite', jsonb_build_object('login', cast(:login as text)))"),
-                 {"login": login})
+    token = fresh()
+    try:
+        conn.execute(text("select link_make((select user_id from app_user where login = :login), :token, :for)"),
+                     {"login": login, "token": digest(token), "for": LINK})
+    except DBAPIError as error:
+        if acts.refusal(error) is None:
+            raise
+        raise LookupError(login) from None
     return token
 
 
 def add(conn: Connection, *, login: str, name: str, role: str, unit: int | None = None, sees_restricted: bool = False) -> None:
-    """A new account with one subtree, or every unit where `unit` is None. As the schema's owner. Raises ValueError for a bad or taken login."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._@-]{1,62}", login):
-        raise ValueError(f"a login is 2 to 63 of a–z, 0–9, . _ @ -, not {login!r}")
-    made = conn.execute(text("""insert into app_user (login, name, role, all_units, sees_restricted)
-        values (:login, :name, :role, :whole, :crime) on conflict (login) do nothing returning user_id"""),
-        {"login": login, "name": name, "role": role, "whole": unit is None, "crime": sees_restricted}).scalar()
-    if made is None:
-        raise ValueError(f"the login {login} is taken")
-    if unit is not None:
-        conn.execute(text("insert into user_scope (user_id, unit_id) values (:user, :unit)"), {"user": made, "unit": unit})
-    conn.execute(text("""insert into audit (user_id, act, params) values (null, 'user_added',
-        jsonb_build_object('login', cast(:login as text), 'role', cast(:role as text), 'unit', cast(:unit as int)))"""),
-        {"login": login, "role": role, "unit": unit})
+    """A new account with one subtree, or every unit where `unit` is None. As the schema's owner. Raises ValueError for what is not taken."""
+    try:
+        conn.execute(text("select user_add(cast(:new as jsonb))"), {"new": json.dumps(
+            {"login": login, "name": name, "role": role, "all_units": unit is None, "units": [unit] if unit is not None else [], "sees_restricted": sees_restricted})})
+    except DBAPIError as error:
+        why = {"bad_login": f"a login is 2 to 63 of a–z, 0–9, . _ @ -, not {login!r}", "login_taken": f"the login {login} is taken", "no_unit": f"there is no unit {unit}",
+               "not_restricted": "financial-crime reports are for discipline and named supervisors", "no_name": "a name has 1 to 60 characters"}
+        refused = acts.refusal(error)
+        if refused is None or refused.code not in why:
+            raise
+        raise ValueError(why[refused.code]) from None
 
 
 def enable(conn: Connection, login: str, active: bool) -> None:
-    """Let an account in or keep it out, from its next click on; disabling ends its sessions. Raises LookupError."""
-    user_id = conn.execute(text("update app_user set active = :on where login = :login and not builtin returning user_id"),
-                           {"on": active, "login": login}).scalar()
+    """Let an account in or keep it out, from its next click on; disabling ends its sessions. As the schema's owner. Raises LookupError."""
+    found = conn.execute(text("select user_id, active from app_user where login = :login and not builtin"), {"login": login}).one_or_none()
+    if found is None:
+        raise LookupError(login)
+    if found.active != active:
+        conn.execute(text("select user_enable(:id, :on)"), {"id": found.user_id, "on": active})
+
+
+def identify(conn: Connection, login: str, issuer: str, subject: str) -> None:
+    """Link an account with an identity of a provider. As the schema's owner. Raises LookupError for no account, ValueError for an identity in use."""
+    user_id = conn.execute(text("select user_id from app_user where login = :login and not builtin"), {"login": login}).scalar()
     if user_id is None:
         raise LookupError(login)
-    if not active:
-        conn.execute(text("update session set ended_at = clock_timestamp(), ended_by = 'disabled' where user_id = :id and ended_at is null"), {"id": user_id})
-        conn.execute(text("delete from set_up_link where user_id = :id"), {"id": user_id})
-    conn.execute(text("insert into audit (user_id, act, params) values (null, :act, jsonb_build_object('login', cast(:login as text)))"),
-                 {"act": "user_enabled" if active else "user_disabled", "login": login})
+    made = conn.execute(text("insert into federated_identity (issuer, subject, user_id) values (:i, :s, :u) on conflict do nothing returning user_id"),
+                        {"i": issuer, "s": subject, "u": user_id}).scalar()
+    if made is None:
+        raise ValueError("this identity is linked with an account already")
+    _note(conn, "identity_linked", login, issuer)
+
+
+def forget_identities(conn: Connection, login: str) -> int:
+    """Unlink an account from every identity; its sessions that came by one end. As the schema's owner. Raises LookupError."""
+    user_id = conn.execute(text("select user_id from app_user where login = :login and not builtin"), {"login": login}).scalar()
+    if user_id is None:
+        raise LookupError(login)
+    gone = conn.execute(text("delete from federated_identity where user_id = :u"), {"u": user_id}).rowcount
+    conn.execute(text("update session set ended_at = clock_timestamp(), ended_by = 'unlinked' where user_id = :u and how = 'oidc' and ended_at is null"), {"u": user_id})
+    _note(conn, "identity_unlinked", login, "")
+    return gone
+
+
+def _note(conn: Connection, act: str, login: str, issuer: str) -> None:
+    conn.execute(text("""insert into audit (user_id, act, params) values (null, :act,
+        jsonb_strip_nulls(jsonb_build_object('login', cast(:login as text), 'issuer', nullif(:issuer, ''))))"""), {"act": act, "login": login, "issuer": issuer})
 
 
 def everybody(conn: Connection) -> list[Row]:

@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 LEVELS = (1, 2, 3, 4)          # 到期提醒, 催办通知, 督办函, 拟通报
 
@@ -20,6 +22,13 @@ class Refused(Exception):
         self.code, self.params = code, params
 
 
+def refusal(error: DBAPIError) -> Refused | None:
+    """What a function of the database refused, or None where the error is another (0006_administration.sql, refuse)."""
+    if getattr(error.orig, "pgcode", None) != "DESK1":
+        return None
+    return Refused(error.orig.diag.message_primary, **json.loads(error.orig.diag.message_detail or "{}"))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of an act. `done`: complaint ids; `skipped`: [{id, no, code, …}]; `messages`: how many units are told."""
@@ -29,8 +38,8 @@ class Outcome:
     replayed: bool = False
 
 
-def _once(conn: Connection, key: str, act: str, payload: dict) -> Outcome | None:
-    """Take the key. None = go on; an Outcome = it was done before. A second holder of the same key waits here for the first."""
+def once(conn: Connection, key: str, act: str, payload: dict, kind: type = Outcome) -> Any:
+    """Take the key. None = go on; a `kind` = what came of it before. A second holder of the same key waits here for the first."""
     digest = sha256(json.dumps(payload, sort_keys=True, default=str).encode()).hexdigest()
     taken = conn.execute(text("""insert into request (key, user_id, act, payload) values (:key, me(), :act, :payload)
                                  on conflict (key) do nothing returning key"""), {"key": key, "act": act, "payload": digest}).scalar()
@@ -39,11 +48,12 @@ def _once(conn: Connection, key: str, act: str, payload: dict) -> Outcome | None
     before = conn.execute(text("select act, payload, result from request where key = :key"), {"key": key}).one_or_none()
     if before is None or before.act != act or before.payload != digest:
         raise Refused("key_reused")
-    return Outcome(**before.result, replayed=True)
+    return kind(**before.result, replayed=True)
 
 
-def _keep(conn: Connection, key: str, outcome: Outcome) -> Outcome:
-    result = {"done": outcome.done, "skipped": outcome.skipped, "messages": outcome.messages}
+def keep(conn: Connection, key: str, outcome: Any) -> Any:
+    """Keep what came of an act under its key."""
+    result = {name: value for name, value in vars(outcome).items() if name != "replayed"}
     conn.execute(text("update request set result = cast(:r as jsonb) where key = :key"), {"r": json.dumps(result, default=str), "key": key})
     return outcome
 
@@ -80,7 +90,7 @@ def urge(conn: Connection, *, key: str, complaints: list[int], level: int, note:
         raise Refused("nothing_chosen")
     if via == "telephone" and not (spoke_to or "").strip():
         raise Refused("no_contact_name")
-    before = _once(conn, key, "urge", {"ids": ids, "level": level, "note": note, "via": via, "spoke_to": spoke_to, "promised": promised})
+    before = once(conn, key, "urge", {"ids": ids, "level": level, "note": note, "via": via, "spoke_to": spoke_to, "promised": promised})
     if before:
         return before
     visible = conn.execute(_OPEN, {"ids": ids}).all()
@@ -104,7 +114,7 @@ def urge(conn: Connection, *, key: str, complaints: list[int], level: int, note:
     if via == "message":
         for unit_id, numbers in by_unit.items():
             conn.execute(_TELL, {"kind": "urge", "unit": unit_id, "params": json.dumps({"level": level, "complaints": numbers})})
-    return _keep(conn, key, Outcome(done, skipped, len(by_unit) if via == "message" else 0))
+    return keep(conn, key, Outcome(done, skipped, len(by_unit) if via == "message" else 0))
 
 
 _NOW = text("""select c.complaint_no, c.version, c.unit_id, c.handler, c.person, s.left_at = 'infinity' as open
@@ -124,7 +134,7 @@ def reassign(conn: Connection, *, key: str, complaint_id: int, version: int, uni
     reason, handler = reason.strip(), (handler or "").strip() or None
     if not reason:
         raise Refused("no_reason")
-    before = _once(conn, key, "reassign", {"id": complaint_id, "version": version, "unit": unit_id, "handler": handler, "reason": reason})
+    before = once(conn, key, "reassign", {"id": complaint_id, "version": version, "unit": unit_id, "handler": handler, "reason": reason})
     if before:
         return before
     now = conn.execute(_NOW, {"id": complaint_id}).one_or_none()
@@ -144,4 +154,32 @@ def reassign(conn: Connection, *, key: str, complaint_id: int, version: int, uni
     units = {now.unit_id, unit_id}
     for unit in units:
         conn.execute(_TELL, {"kind": "reassigned", "unit": unit, "params": json.dumps({"complaint": now.complaint_no, "from": now.unit_id, "to": unit_id})})
-    return _keep(conn, key, Outcome([complaint_id], [], len(units)))
+    return keep(conn, key, Outcome([complaint_id], [], len(units)))
+
+
+def reveal(conn: Connection, *, complaint: int, reason: str) -> dict[str, str | None]:
+    """The identity behind a complaint: name, phone, id_no, email, and title, text, demand as they came. Its trace stands in the same transaction.
+
+    Raises Refused (no_reason, not_there); sqlalchemy.exc.DBAPIError for a role that may not.
+    """
+    if len(reason.strip()) < 4:
+        raise Refused("no_reason")
+    row = conn.execute(text("select * from reveal(:id, :why)"), {"id": complaint, "why": reason}).mappings().one_or_none()
+    if row is None:
+        raise Refused("not_there")
+    return dict(row)
+
+
+def release(conn: Connection, *, complaint: int, shown: bool, reason: str) -> bool:
+    """Let regulators read this complaint, masked, or no more. Whether that changed anything. Raises Refused (no_reason, not_there, restricted)."""
+    try:
+        with conn.begin_nested():
+            return conn.execute(text("select release(:id, :shown, :why)"), {"id": complaint, "shown": shown, "why": reason}).scalar_one()
+    except DBAPIError as error:
+        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        code = {"release_restricted": "restricted", "release_reason": "no_reason"}.get(constraint)
+        if code is None and getattr(error.orig, "pgcode", "") == "42501" and "not released" in str(error.orig):
+            code = "not_there"
+        if code is None:
+            raise
+        raise Refused(code) from None

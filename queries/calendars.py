@@ -5,11 +5,13 @@ the same. Codes: "CN" (State Council's notices, package chinese_calendar), or a 
 package holidays ("US", "US-MA").
 """
 import csv
+import io
 from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from babel.core import get_global
@@ -24,7 +26,11 @@ Day = tuple[date, bool, str, str]                                               
 
 
 class CalendarError(ValueError):
-    """A calendar that cannot be used; the message says what is wrong and where."""
+    """A calendar that cannot be used; the message says what is wrong and where, `code` and `params` the same for a page."""
+
+    def __init__(self, message: str, code: str = "", **params: Any):
+        super().__init__(message)
+        self.code, self.params = code, params
 
 
 def country_of(tz: str) -> str | None:
@@ -104,7 +110,7 @@ def install(conn: Connection, code: str, tz: str) -> int:
     if made is not None:
         conn.execute(_YEARS, {"cal": made, "published": list(years), "origin": origin,
                               "first": FIRST.year, "last": LAST.year})
-        exceptions = _columns(day for days in years.values() for day in days)
+        exceptions = columns(day for days in years.values() for day in days)
         conn.execute(_FILL, {"cal": made, "first": FIRST, "last": LAST} | exceptions)
         return made
     there = conn.execute(text("select calendar_id from calendar where code = :code and tz = :tz"), named).scalar_one()
@@ -124,40 +130,8 @@ def load_year(conn: Connection, calendar_id: int, year: int, days: list[Day], or
     day moves with it.
     """
     _check_year(year, days)
-    changed = conn.execute(text("""
-        select min(w.day) from workday w
-          join unnest(cast(:days as date[]), cast(:working as boolean[])) as x (day, working) using (day)
-         where w.calendar_id = :cal and w.working <> x.working"""), {"cal": calendar_id} | _columns(days)).scalar()
-    conn.execute(text("""
-        insert into calendar_year (calendar_id, year, status, origin) values (:cal, :year, 'published', :origin)
-        on conflict (calendar_id, year) do update
-           set status = 'published', origin = excluded.origin, loaded_at = clock_timestamp()"""),
-        {"cal": calendar_id, "year": year, "origin": origin})
-    # In two steps: the index of working ordinals is unique at every row of a statement; days off are not in it.
-    later = {"cal": calendar_id, "first": date(year, 1, 1)} | _columns(days)
-    conn.execute(text("""
-        create temporary table if not exists new_days (day date, working boolean, kind text, name text, ordinal int)
-            on commit drop"""))
-    conn.execute(text("delete from new_days"))
-    conn.execute(text("""
-        insert into new_days
-        select day, q.working, coalesce(x.kind, w.kind), coalesce(x.name, w.name),
-               coalesce((select b.ordinal from workday b
-                          where b.calendar_id = :cal and b.day = cast(:first as date) - 1), 0)
-               + sum(q.working::int) over (order by day)
-          from workday w
-          left join unnest(cast(:days as date[]), cast(:working as boolean[]),
-                           cast(:kinds as text[]), cast(:names as text[])) as x (day, working, kind, name) using (day)
-         cross join lateral (select coalesce(x.working, w.working) as working) q
-         where w.calendar_id = :cal and day >= :first"""), later)
-    conn.execute(text("""
-        update workday set working = false where calendar_id = :cal and day >= :first and working"""), later)
-    conn.execute(text("""
-        update workday w set working = n.working, kind = n.kind, name = n.name, ordinal = n.ordinal
-          from new_days n where w.calendar_id = :cal and w.day = n.day"""), later)
-    return conn.execute(text("""
-        select recompute_provisional(cast(:cal as int), coalesce(cast(:since as date), 'infinity'))"""),
-        {"cal": calendar_id, "since": changed}).scalar_one()
+    return conn.execute(text("select calendar_load(:cal, :year, cast(:days as date[]), cast(:working as boolean[]), cast(:kinds as text[]), cast(:names as text[]), :origin)"),
+                        {"cal": calendar_id, "year": year, "origin": origin} | columns(days)).scalar_one()
 
 
 def read_csv(path: str | Path) -> list[Day]:
@@ -200,6 +174,44 @@ def read_csv(path: str | Path) -> list[Day]:
         except CalendarError as error:
             raise CalendarError(f"{path}: {error}") from None
     return [days[d] for d in sorted(days)]
+
+
+def library(code: str, year: int) -> tuple[list[Day], str] | None:
+    """(every day of a year, origin) as the installed packages know it; None where they do not know that year."""
+    years, origin = published(code)
+    return (_whole(year, years[year]), origin) if year in years else None
+
+
+def exceptions(pasted: str, year: int) -> list[Day]:
+    """Every day of a year, of which `pasted` names those that are not plain weekdays or weekends: CSV with day, working (0, 1, true, false) and, where known, name.
+
+    CalendarError: ``empty``, ``columns``, ``day``, ``working``, ``other_year``, ``twice``, each with its line.
+    """
+    rows = csv.DictReader(io.StringIO(pasted.lstrip("\ufeff").strip()), skipinitialspace=True)
+    if not {"day", "working"} <= {(name or "").strip() for name in rows.fieldnames or ()}:
+        raise CalendarError("Line 1 must name the columns day, working, name.", "columns")
+    found: dict[date, Day] = {}
+    for row in rows:
+        row = {(name or "").strip(): value.strip() if isinstance(value, str) else "" for name, value in row.items()}
+
+        def refuse(code: str, value: str) -> CalendarError:
+            return CalendarError(f"Line {rows.line_num}: {value!r} ({code}).", code, line=rows.line_num, value=value)
+
+        try:
+            day = date.fromisoformat(row["day"])
+        except ValueError:
+            raise refuse("day", row["day"]) from None
+        working = _TRUTH.get(row["working"].lower())
+        if working is None:
+            raise refuse("working", row["working"])
+        if day.year != year:
+            raise refuse("other_year", row["day"])
+        if day in found:
+            raise refuse("twice", row["day"])
+        found[day] = (day, working, _kind(day, working), row.get("name", ""))
+    if not found:
+        raise CalendarError("There are no days.", "empty")
+    return _whole(year, list(found.values()))
 
 
 def status(conn: Connection) -> pd.DataFrame:
@@ -249,7 +261,7 @@ def _check_year(year: int, days: list[Day]) -> None:
         raise CalendarError(f"{year}: {min(missing)} is missing ({len(missing)} of the year's days in all).")
 
 
-def _columns(days: Iterable[Day]) -> dict[str, list]:
+def columns(days: Iterable[Day]) -> dict[str, list]:
     """Days as one array a column, to be unnested."""
     rows = list(days)
     return dict(zip(("days", "working", "kinds", "names"), map(list, zip(*rows)) if rows else ([], [], [], [])))

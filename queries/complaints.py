@@ -15,16 +15,16 @@ LIMIT = 1000
 
 # One row of a list (look.md §3) for the complaints in `picked`.
 _ROW = """
-    select p.complaint_id, c.complaint_no, p.total, p.counted, p.clock, p.state, p.days_late, p.days_used, p.days_open, p.due_at, p.received_at, p.ended_at,
+    select p.complaint_id, coalesce(c.complaint_no, number_of_own(p.complaint_id)) as complaint_no, c.complaint_id is null as former, p.total, p.counted, p.clock, p.state, p.days_late, p.days_used, p.days_open, p.due_at, p.received_at, p.ended_at,
            p.provisional, c.version,
            array_remove(array[case when c.major then 'major' end, case when c.media_level > 0 then 'media' end,
                               case when c.channel_kind in ('regulator', 'central_bank') then 'regulator' end,
                               case when d.complaint_id is not null then 'directive' end, case when c.repeat_of is not null then 'repeat' end,
                               case when c.anonymous then 'anonymous' end], null) as marks,
-           c.customer_replied_at is null and not c.anonymous as lacks_customer,
-           c.source_unit_id is not null and c.office_replied_at is null as lacks_office,
-           mask_text(c.title) as title, c.category_id, c.channel_id, c.handler,
-           c.about_unit_id, p.unit_id, p.charged_unit_id, p.unit_id as responsible_id,
+           coalesce(c.customer_replied_at is null and not c.anonymous, false) as lacks_customer,
+           coalesce(c.source_unit_id is not null and c.office_replied_at is null, false) as lacks_office,
+           coalesce(c.title, '') as title, p.category_id, p.channel_id, c.handler,
+           p.about_unit_id, p.unit_id, p.charged_unit_id, p.unit_id as responsible_id,
            a.name as about, coalesce(a.short, a.name) as about_short, u.name as unit, coalesce(u.short, u.name) as unit_short, g.name as charged,
            a.name_en as about_en, u.name_en as unit_en, g.name_en as charged_en,
            case when h.sent_at is null then 'at_unit' when h.signed_at is null then 'to_sign' when r.at is not null then 'drafting' else 'investigating' end as stage,
@@ -35,8 +35,8 @@ _ROW = """
            urges.n as urges, urges.last_at as urged_at, urges.signed as urge_signed, urges.promised_on,
            l.reason as delay_reason
       from picked p
-      join complaint c on c.complaint_id = p.complaint_id
-      join unit a on a.unit_id = c.about_unit_id
+      left join complaint c on c.complaint_id = p.complaint_id       -- none: the viewer had it before, and sees its own stretch only
+      join unit a on a.unit_id = p.about_unit_id
       join unit u on u.unit_id = p.unit_id
       join unit g on g.unit_id = p.charged_unit_id
       join calendar z on z.calendar_id = p.calendar_id
@@ -50,7 +50,7 @@ _ROW = """
       left join lateral (select count(*) as n, max(x.sent_at) as last_at, (array_agg(x.acknowledged_at <= :as_of order by x.sent_at desc))[1] as signed,
                                 (array_agg(x.promised_on order by x.sent_at desc))[1] as promised_on
                            from urge x where x.complaint_id = p.complaint_id and x.sent_at <= :as_of) urges on true
-      left join lateral (select y.reason from delay y where y.complaint_id = p.complaint_id and y.reported_at <= :as_of order by y.delay_no desc limit 1) l on true
+      left join lateral (select mask_text(y.reason) as reason from delay y where y.complaint_id = p.complaint_id and y.reported_at <= :as_of order by y.delay_no desc limit 1) l on true
       left join lateral (select v.complaint_id from directive v where v.complaint_id = p.complaint_id and v.at <= :as_of limit 1) d on true
      order by p.place"""
 _ORDER = """(c.channel_kind in ('regulator', 'central_bank')) is true desc, c.media_level > 0 desc, c.major desc, c.repeat_of is not null desc,
@@ -82,7 +82,7 @@ def _statement(code: str, part: str, sort: str = "urgent", mark: str | None = No
     also = f" and {among.format('s')} and {MARKS.get(mark, 'true')}"
     return text(f"""with picked as (
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
-               s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, coalesce(({num}), false) as counted,
+               s.unit_id, s.charged_unit_id, s.about_unit_id, s.category_id, s.channel_id, s.valid_from, s.calendar_id, coalesce(({num}), false) as counted,
                count(*) over () as total, row_number() over (order by {order}) as place
           from {source}
          where {_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL}{also}
@@ -98,7 +98,7 @@ _LAST_SEEN = """(select distinct on (x.complaint_id) x.complaint_id, least(:as_o
           join lateral (select * from state(seen.t) as q where q.complaint_id = seen.complaint_id and q.clock = 'r' offset 0) as s on true"""
 _BY_ID = text(f"""with picked as (
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
-               s.unit_id, s.charged_unit_id, s.valid_from, s.calendar_id, true as counted,
+               s.unit_id, s.charged_unit_id, s.about_unit_id, s.category_id, s.channel_id, s.valid_from, s.calendar_id, true as counted,
                cast(:total as bigint) as total, array_position(cast(:ids as bigint[]), s.complaint_id) as place
           from {_LAST_SEEN.format(which="x.complaint_id = any (cast(:ids as bigint[]))")})
     {_ROW}""")
@@ -171,7 +171,7 @@ def by_id(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
 
 
 _WHOLE = text(f"""
-    select c.complaint_id, c.complaint_no, c.version, mask_text(c.title) as title, c.category_id, c.first_category_id, c.subcategory, c.channel_id, c.channel_kind,
+    select c.complaint_id, c.complaint_no, c.version, c.title, c.category_id, c.first_category_id, c.subcategory, c.channel_id, c.channel_kind,
            c.received_at, c.registered_at, c.dispatched_at, c.customer_replied_at, c.office_replied_at, c.closed_at, c.filed_at, c.exclusion, c.handler, c.person,
            c.amount, c.amount_demanded, c.major, c.major_reasons, c.anonymous, c.malicious, c.media_level, c.repeat_of, c.responsibility, c.outcome, c.marks,
            c.source_due_at, c.source_verdict, c.source_unit_id, c.unit_id as unit_now, c.about_unit_id, c.accepting_unit_id,
@@ -204,17 +204,21 @@ _CLOCKS = text("""
       from state(:as_of) s join unit u on u.unit_id = s.unit_id
      where s.complaint_id = :id order by array_position(array['r','d','s','o','w','k']::"char"[], s.clock)""")
 _EVENTS = text("""
-    select e.at, e.event_id, e.code, e.clock, e.reason, e.params, u.name as unit_to, u.name_en as unit_to_en, f.name as unit_from, f.name_en as unit_from_en,
+    select e.at, e.event_id, e.code, e.clock, mask_text(e.reason) as reason, e.params, u.name as unit_to, u.name_en as unit_to_en, f.name as unit_from, f.name_en as unit_from_en,
            e.category_from, e.category_to, e.keeps_limit, e.due_to, who_is(e.user_id) as who, e.recorded_at
       from event e
       left join unit u on u.unit_id = e.unit_to
       left join unit f on f.unit_id = e.unit_from
      where e.complaint_id = :id and e.at <= :as_of
      order by e.at desc, e.event_id desc""")
-_TEXTS = text("select mask_text(text) as text, mask_text(demand) as demand from complaint_text where complaint_id = :id")
-_REPLIES = text("select * from reply where complaint_id = :id and at <= :as_of order by reply_no desc limit 1")
+_TEXTS = text("select text, demand, reply from texts_of(:id)")
+_REPLIES = text("""
+    select reply_no, at, not_applicable, not_applicable_reason, complete, mask_text(facts) as facts, mask_text(person_treated) as person_treated,
+           mask_text(lessons) as lessons, mask_text(satisfaction) as satisfaction, mask_text(handled) as handled, handler, telephone
+      from reply where complaint_id = :id and at <= :as_of order by reply_no desc limit 1""")
 _PERSON = text("select name, phone from complainant_masked(:id)")
-_URGES = text("select *, who_is(user_id) as who from urge where complaint_id = :id and sent_at <= :as_of order by sent_at desc")
+_URGES = text("""select urge_id, level, sent_at, work_day, unit_id, contact, phone, via, spoke_to, mask_text(note) as note, user_name, ack_due_at, acknowledged_at, answered_at,
+                        mask_text(answer) as answer, promised_on, who_is(user_id) as who from urge where complaint_id = :id and sent_at <= :as_of order by sent_at desc""")
 _URGED_TODAY = text("""
     select g.complaint_id, g.level, g.user_name as who, g.sent_at
       from urge g join complaint c using (complaint_id)
@@ -232,6 +236,19 @@ _HOLDERS = text("""
      group by u.unit_id, u.name, u.name_en order by 3""")
 
 
+_STRETCHES = text("""
+    select s.received_at, s.valid_from, least(s.valid_to, :as_of) as valid_to, s.target_at, s.due_at, s.provisional, s.category_id, s.channel_id, u.name as unit, u.name_en as unit_en,
+           clock_state(least(:as_of, s.valid_to - interval '1 microsecond'), s.target_at, s.due_at, s.ended_at, s.excluded_at) as state
+      from clock_span s join unit u using (unit_id)
+     where s.complaint_id = own_complaint(:number) and s.clock in ('r', 'o') and s.valid_from <= :as_of order by s.valid_from""")
+
+
+def own_stretches(conn: Connection, number: str, *, as_of: datetime) -> pd.DataFrame:
+    """Of a complaint that this viewer had before and has nothing to do with now, its own stretches: received_at, valid_from, valid_to, target_at,
+    due_at, provisional, category_id, channel_id, unit, state (when it left). Empty for any other number."""
+    return pd.read_sql(_STRETCHES, conn, params={"number": number, "as_of": as_of})
+
+
 def clocks(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """Every clock of a complaint: clock, state, started_at, target_at, due_at, ended_at, days_late, days_used (working days), provisional, unit."""
     return pd.read_sql(_CLOCKS, conn, params={"id": complaint_id, "as_of": as_of})
@@ -242,18 +259,22 @@ def timeline(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.Data
     return pd.read_sql(_EVENTS, conn, params={"id": complaint_id, "as_of": as_of})
 
 
-def texts(conn: Connection, complaint_id: int) -> pd.Series | None:
-    """Text and demand with identities masked, empty where there are none; None where the role may not read them."""
-    if not conn.execute(text("select has_table_privilege('complaint_text', 'select')")).scalar():
-        return None
+def texts(conn: Connection, complaint_id: int) -> pd.Series:
+    """Text, demand and reply with identities masked; empty where there are none."""
     frame = pd.read_sql(_TEXTS, conn, params={"id": complaint_id})
-    return pd.Series({"text": "", "demand": ""}) if frame.empty else frame.iloc[0]
+    return pd.Series({"text": "", "demand": "", "reply": ""}) if frame.empty else frame.iloc[0]
 
 
 def person(conn: Connection, complaint_id: int) -> pd.Series | None:
     """The complainant, masked: name, phone."""
     frame = pd.read_sql(_PERSON, conn, params={"id": complaint_id})
     return None if frame.empty else frame.iloc[0]
+
+
+def released(conn: Connection, complaint_id: int) -> bool:
+    """Whether regulators may read it now; for roles that need not know always False."""
+    return conn.execute(text("""select case when has_table_privilege('released', 'select')
+        then exists (select from released where complaint_id = :id and withdrawn_at is null) else false end"""), {"id": complaint_id}).scalar_one()
 
 
 def reply(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.Series | None:

@@ -19,7 +19,7 @@ class NotAllowed(Exception):
 @lru_cache(maxsize=16)
 def engine(url: str) -> Engine:
     """A pool for one login; a broken or away server shows within 3 s as sqlalchemy.exc.OperationalError."""
-    made = create_engine(url, pool_size=8, max_overflow=16, pool_timeout=3, pool_pre_ping=True, pool_reset_on_return=None,
+    made = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=16, pool_timeout=3, pool_pre_ping=True, pool_reset_on_return=None,
                          connect_args={"connect_timeout": 3, "options": "-c search_path=desk -c jit=off -c timezone=UTC"})
 
     @event.listens_for(made, "reset")
@@ -85,7 +85,7 @@ def viewer_of_session(urls: dict[str, str], session_id: int, login: str, *, look
 
 
 def _viewer(row: Row) -> Viewer:
-    return Viewer(row.user_id, row.login, row.name, Role(row.role), row.sees_restricted, tuple(row.scope))
+    return Viewer(row.user_id, row.login, row.name, Role(row.role), row.sees_restricted, tuple(row.scope), tuple(row.apart))
 
 
 def demo_accounts(urls: dict[str, str]) -> list[tuple[str, str, str]]:

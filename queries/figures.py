@@ -9,7 +9,7 @@ from sqlalchemy import Connection, TextClause, text
 from queries.indicators import CATALOGUE, COHORTS, DATES, LABELS, STATES, UNIT_IDS, Indicator, facts
 
 # A unit is a range of the tree. :lo and :hi come from `within()` as values, not as a sub-select: the planner then knows how wide they are.
-SCOPE = "({label} between :lo and :hi and ((select one_range()) or {label} <@ (select my_scope())))"
+SCOPE = "({label} between :lo and :hi and ((select ask_one()) or {label} <@ (select my_scope())))"
 FILTERS = """(cast(:category as int) is null or s.category_id = cast(:category as int))
        and (cast(:channel as int) is null or s.channel_id = cast(:channel as int))
        and (cast(:source as int) is null or s.source_id = cast(:source as int))"""
@@ -56,7 +56,7 @@ def within(conn: Connection, unit: int | None) -> dict[str, int]:
 
 
 _WITHIN = text("""
-    select coalesce(max(u.label), my_lo()) as lo, coalesce(max(u.label_end), my_hi()) as hi
+    select coalesce(max(u.label), ask_lo()) as lo, coalesce(max(u.label_end), ask_hi()) as hi
       from unit u where u.unit_id = cast(:unit as int)""")
 
 

@@ -69,7 +69,7 @@ def _calls(code: str) -> TextClause:
           from {facts('c.', i.den, step)}
          where {_where(i)} and ({i.den})
          order by {ORDERS[code]} limit :limit)
-    select p.complaint_id, c.complaint_no, c.about_unit_id, c.category_id, mask_text(c.title) as title,
+    select p.complaint_id, c.complaint_no, c.about_unit_id, c.category_id, c.title,
            mask_text(b.words) as words, p.done_at, p.called_at, p.outcome, p.tried, p.step, p.total
       from picked as p
       join complaint as c on c.complaint_id = p.complaint_id

@@ -11,7 +11,7 @@ from queries.indicators import CATALOGUE, DATES, UNIT_IDS, facts
 _TREE = text("""
     select u.unit_id, u.parent_id, u.kind, u.code, u.name, u.short, u.name_en, u.short_en, u.level, u.label, u.label_end, u.focus, u.active, u.source_id
       from unit u
-     where u.label between (select my_lo()) and (select my_hi()) and ((select one_range()) or u.label <@ (select my_scope()))
+     where u.label between (select ask_lo()) and (select ask_hi()) and ((select ask_one()) or u.label <@ (select my_scope()))
      order by u.label""")
 
 

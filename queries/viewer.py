@@ -25,6 +25,7 @@ class Viewer:
     role: Role
     sees_restricted: bool
     scope: tuple[int, ...]          # unit ids of the subtrees; (0,) = all units, () = nothing
+    apart: tuple[int, ...] = ()     # complaints about this person, which they never see
 
     @property
     def database_role(self) -> str:

@@ -87,12 +87,23 @@ def name(kind: str, code: object) -> str:
 
 
 def literal(text: object) -> str:
-    """Somebody's text as Markdown that shows exactly it: no emphasis, links, pictures, directives or line breaks."""
-    flat = re.sub(r"\s+", " ", str(text)).strip()
-    return _MARKDOWN.sub(r"\\\g<0>", flat)
+    """Somebody's text as Markdown that shows exactly it: no emphasis, links, pictures, icons, directives or line breaks."""
+    flat = re.sub(r"\s+", " ", visible(text)).strip()
+    return _MARKDOWN.sub(r"\\\g<0>", _READ_AGAIN.sub("\u2060", flat))
 
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+!|$~:@.\-=&^]")
+# After Markdown the browser reads plain text once more, escaped or not: addresses, :material/icons:, emoji, arrows. An unseen
+# character that joins words keeps these apart.
+_READ_AGAIN = re.compile(r"(?<=:)(?=//|material/|[\w+-]+:)|(?<=www)(?=\.)|(?<=@)(?=[\w-])|(?<=[<>~-])(?=[->=])", re.IGNORECASE)
+
+
+def visible(text: object) -> str:
+    """Somebody's text without what is not seen and changes how the rest is read: control characters, marks that turn the direction."""
+    return _UNSEEN.sub("", str(text))
+
+
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 @cache

@@ -82,6 +82,10 @@ def load(conn: Connection, *, now: datetime | None = None, seed: int = 20260309,
             chunk.clear()
         if waiting:
             waiting.result()
+    conn.execute(text("""insert into released (complaint_id, released_at, user_id, reason)
+        select complaint_id, ended_at + interval '1 day', :user, '配合监管检查' from complaint
+         where source_id = :source and channel_kind = 'regulator' and ended_at < :now - interval '1 day' and not restricted"""),
+        {"user": users["demo-supervisor"], "source": source, "now": now})
     progress(done, complaints, "complaints")
     counts["complaints"] = counts["complaint"]
     return counts

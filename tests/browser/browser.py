@@ -32,13 +32,13 @@ def launch() -> Iterator:
 
 @contextmanager
 def page(browser, *, size: tuple[int, int] = SCREEN, dark: bool = False, locale: str = "zh-CN",
-         scale: float = 1) -> Iterator:
-    """A page in a context of its own; a narrow one says that it is a phone."""
+         scale: float = 1, **more) -> Iterator:
+    """A page in a context of its own; a narrow one says that it is a phone. `more` is Playwright's."""
     phone = size[0] < 600
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light", locale=locale,
         device_scale_factor=scale, has_touch=phone, is_mobile=phone, timezone_id="Asia/Shanghai",
-        **({"user_agent": PHONE_AGENT} if phone else {}))
+        **({"user_agent": PHONE_AGENT} if phone else {}), **more)
     try:
         yield context.new_page()
     finally:

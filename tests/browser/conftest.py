@@ -37,18 +37,20 @@ def shared_site(shared_database, tmp_path_factory):
 
 
 @contextmanager
-def served(database: str, folder: Path, complaints: int = 3000):
-    """Load a demo bank into this database and serve the product on a free port."""
+def served(database: str, folder: Path, complaints: int = 3000, log: Path | None = None, **more: str):
+    """Load a demo bank into this database and serve the product on a free port. more: further settings; {port} in one is the port.
+    log: where the server's own words go."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(port),
-                                "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+                                "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | {name: value.format(port=port) for name, value in more.items()}
     subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", str(complaints)], cwd=ROOT, env=environment,
                    check=True, timeout=120, capture_output=True)
     server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port),
                                "--server.address", "127.0.0.1"],
-                              cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                              cwd=ROOT, env=environment, stdout=log.open("ab") if log else subprocess.DEVNULL,
+                              stderr=subprocess.STDOUT if log else subprocess.DEVNULL)
     try:
         yield _up(f"http://127.0.0.1:{port}", server)
     finally:

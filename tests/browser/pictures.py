@@ -10,7 +10,8 @@ from tests.browser import browser
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 LOOKS = {"": {"size": browser.SCREEN}, "-dark": {"size": browser.SCREEN, "dark": True}, "-390": {"size": browser.PHONE},
          "-390-dark": {"size": browser.PHONE, "dark": True}}
-MORE = {"complaints": "code=compliance", "limits": "period=last_month", "satisfaction": "period=last_month", "units": "period=last_month"}
+ACCOUNT = {"settings": "demo-admin", "audit": "demo-auditor", "oversight": "demo-regulator", "released": "demo-regulator"}      # the others as the supervisor sees them
+MORE = {"oversight": "span=3", "settings": "section=policies", "complaints": "code=compliance", "limits": "period=last_month", "satisfaction": "period=last_month", "units": "period=last_month"}
 
 
 def main(base: str, number: str) -> None:
@@ -21,7 +22,7 @@ def main(base: str, number: str) -> None:
                 with browser.page(chromium, locale=locale, **kind) as page:
                     for key in (one.key for one in PAGES):
                         more = f"number={number}" if key == "complaint" else MORE.get(key, "")
-                        page.goto(f"{base}/{key}?as=demo-supervisor&lang={lang}&{more}")
+                        page.goto(f"{base}/{key}?as={ACCOUNT.get(key, 'demo-supervisor')}&lang={lang}&{more}")
                         _small(browser.shoot(page, FOLDER / f"{key}-{lang}{look}.png"))
 
 

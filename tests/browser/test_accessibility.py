@@ -4,6 +4,7 @@ import sqlalchemy
 
 from dashboard.navigation import PAGES
 from tests.browser import browser
+from tests.browser.pictures import ACCOUNT
 
 LOOKS = {"desk": {}, "dark": {"dark": True}, "phone": {"size": browser.PHONE}, "english": {"locale": "en-US"}}
 
@@ -29,10 +30,24 @@ def number(shared_site, shared_database):
 def test_no_serious_or_critical_finding(shared_site, chromium, number, key, look):
     with browser.page(chromium, **LOOKS[look]) as page:
         more = f"&number={number}" if key == "complaint" else ""
-        page.goto(f"{shared_site}/{key}?as=demo-supervisor&period=last_month{more}")
+        page.goto(f"{shared_site}/{key}?as={ACCOUNT.get(key, 'demo-supervisor')}&period=last_month{more}")
         browser.settled(page, 40_000)
         assert page.locator("h1").count(), "the page itself, not a message in its place"
         assert serious(page) == {}
+
+
+@pytest.mark.parametrize("look", ("desk", "dark", "phone"))
+def test_nor_in_the_settings_and_their_forms(shared_site, chromium, look):
+    forms = {"users": "新增账号", "units&item=100": "修改联系人", "policies": "起草新版", "calendars": "载入年度", "sources&item=1": "修改来源"}
+    with browser.page(chromium, **LOOKS[look]) as page:
+        for section, form in forms.items():
+            page.goto(f"{shared_site}/settings?as=demo-admin&lang=zh&section={section}")
+            browser.settled(page, 40_000)
+            assert serious(page) == {}, section
+            page.get_by_role("button", name=form).first.click()
+            page.wait_for_selector("[data-testid=stDialog]")
+            browser.settled(page)
+            assert serious(page) == {}, form
 
 
 @pytest.mark.parametrize("look", LOOKS)

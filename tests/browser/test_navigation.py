@@ -25,8 +25,8 @@ def test_addresses_the_menu_and_the_back_button(shared_site, page):
     page.get_by_role("button", name="李敏").click()
     page.wait_for_url(f"{site}/overdue?period=week*")            # on to what was asked for
     browser.settled(page, 40_000)
-    for typed, reached in (("/", "/review"), ("/review", "/review"), ("/?as=demo-admin", "/data"),
-                           ("/data?as=demo-admin", "/data"),
+    for typed, reached in (("/", "/review"), ("/review", "/review"), ("/?as=demo-admin", "/settings"),
+                           ("/?as=demo-regulator", "/oversight"), ("/?as=demo-auditor", "/audit"),
                            ("/units?as=demo-leader", "/units"), ("/data?as=demo-leader&period=last_month", "/data")):
         url = at(page, site + typed)
         assert url.removeprefix(site).split("?")[0] == reached, typed

@@ -98,7 +98,7 @@ def test_no_words_that_nobody_asks_for():
 
 LATIN = re.compile(r"[A-Za-z]{2,}")
 AS_IT_IS = {"CSV", "Excel", "XLSX", "Wilson", "XmR", "Laney", "Shewhart", "Spiegelhalter", "Kaplan", "Meier", "Cohen", "kappa",
-            "Manski", "Newcombe", "EN", "python", "dashboard", "import", "calendar", "NVDA", "Wheeler", "PNG", "DATABASE", "URL"}
+            "Manski", "Newcombe", "EN", "python", "dashboard", "import", "calendar", "NVDA", "Wheeler", "PNG", "DATABASE", "URL", "https", "UTF", "day", "working", "name"}
 
 
 def test_nothing_in_chinese_was_left_untranslated():
@@ -144,5 +144,9 @@ def test_dates_are_written_the_way_the_language_writes_them():
 
 
 def test_somebodys_text_becomes_markdown_that_shows_exactly_it():
-    assert words.literal("a*b\n![x](http://e.org)") == r"a\*b \!\[x\]\(http\://e\.org\)"
+<<<<<<< HEAD
+    assert words.literal("a*b\n![x](http://e.org)") == r"a\*b \!\[x\]\(http\:/" "\u2060" r"/e\.org\)", "and no address becomes a link"
+=======
+    assert words.literal("a*b\n![x](http://e.org)") == "a\\*b \\!\\[x\\]\\(http\\:\u2060//e\\.org\\)"
+>>>>>>> hardening
     assert words.literal("贷款结清后仍被上报") == "贷款结清后仍被上报"

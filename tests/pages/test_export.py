@@ -98,8 +98,8 @@ def files(monkeypatch):
 
 LISTS = [("demo-supervisor", {"code": "overdue_list"}), ("demo-ningbo", {"code": "compliance", "part": "rest", "period": "last_quarter"}),
          ("demo-leader", {"code": "found", "q": "挂失"}), ("demo-unit", {"code": "found"}), ("demo-service", {"code": "found", "sort": "oldest"}),
-         ("demo-department", {"code": "found", "state": "B", "sort": "late"}), ("demo-discipline", {"code": "received", "period": "last_month"}),
-         ("demo-regulator", {"code": "due", "period": "last_quarter"}), ("demo-leader", {"line": "received", "period": "last_month"})]
+         ("demo-department", {"code": "found", "state": "B", "sort": "late"}), ("demo-discipline", {"code": "found"}),
+         ("demo-department", {"code": "due", "period": "last_quarter"}), ("demo-leader", {"line": "received", "period": "last_month"})]
 
 
 @pytest.mark.parametrize("login, params", LISTS, ids=lambda one: one if isinstance(one, str) else "-".join(one.values()))
@@ -131,7 +131,7 @@ def test_a_file_has_the_rows_of_its_list(office, files, login, params):  # noqa:
 
 
 def test_the_overdue_files(office, files):  # noqa: F811
-    for login in ("demo-supervisor", "demo-regulator"):
+    for login in ("demo-supervisor", "demo-leader"):
         files.clear()
         at = run("overdue", {"as": login, "lang": "zh"})
         rows = sheet(files["csv"][1]())
@@ -168,7 +168,7 @@ def test_no_telephone_leaves_with_a_file(office, files):  # noqa: F811
     """Sweep: no customer's number of the demo stands in a file of any role."""
     with db.engine(office["admin"]).connect() as conn:
         phones = set(conn.execute(text("select phone from desk.complainant where phone is not null")).scalars())
-    for login in ("demo-supervisor", "demo-unit", "demo-regulator"):
+    for login in ("demo-supervisor", "demo-unit", "demo-service"):
         run("complaints", {"as": login, "lang": "zh", "code": "found"})
         content = files["csv"][1]().decode("utf-8-sig")
         assert len(content) > 1_000 and not any(phone in content for phone in phones)

@@ -17,7 +17,7 @@ from queries.figures import wilson
 from tests.pages.test_every_number_opens_its_list import Doors, cards, counted, office, run, ways, written  # noqa: F401
 
 MARCH = Period("last_month", date(2026, 3, 1), date(2026, 4, 1))
-EVERYBODY = ("demo-supervisor", "demo-ningbo", "demo-leader", "demo-unit", "demo-service", "demo-department", "demo-discipline", "demo-regulator")
+EVERYBODY = ("demo-supervisor", "demo-ningbo", "demo-leader", "demo-unit", "demo-service", "demo-department", "demo-discipline")
 RATES = [f"{code}_{part}" for code in satisfaction.RATES for part in ("num", "den")]
 
 

@@ -108,3 +108,20 @@ def test_a_download_asks_for_the_session_again(office, sql):  # noqa: F811
     sql("update session set ended_at = now() where session_id = :n", n=held.session_id)
     with pytest.raises(db.NotAllowed):
         session.redeem(held)
+
+
+def test_what_was_read_for_one_account_is_not_shown_to_another(sql):
+    """Two supervisors, one process, the same question at the same tick: the second one's answer is not the first one's."""
+    from dashboard import data
+    from queries import units
+    seen = {}
+    for login in ("demo-supervisor", "demo-ningbo", "demo-supervisor"):
+        at = tab(session_of("demo-supervisor"), **{"as": login})
+        assert not at.exception
+        with db.reading(session.urls(), at.session_state["viewer"]) as conn:
+            true = len(units.tree(conn))
+        seen[login] = (true, len(data._cached(units.tree, data._scope(at.session_state["viewer"]), at.session_state["tick"][0], (), {}, at.session_state["viewer"])))
+    assert all(true == shown for true, shown in seen.values()) and len({true for true, _ in seen.values()}) == 2
+    one = db.viewer_of(session.urls(), "demo-supervisor")
+    from dataclasses import replace
+    assert len({data._scope(one), data._scope(replace(one, apart=(7,))), data._scope(replace(one, scope=(5,))), data._scope(replace(one, sees_restricted=False))}) == 4

@@ -168,7 +168,7 @@ def test_charts_of_nothing_keep_their_height():
 
 # -- the page ---------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("login", ["demo-supervisor", "demo-ningbo", "demo-unit", "demo-service", "demo-regulator"])
+@pytest.mark.parametrize("login", ["demo-supervisor", "demo-ningbo", "demo-unit", "demo-service"])
 def test_every_number_of_the_page_opens_its_rows(office, monkeypatch, login):  # noqa: F811
     """Links, cells of the tables and marks of the charts, for every tab; counted by the lists' own query."""
     doors = []

