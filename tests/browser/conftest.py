@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,9 +38,9 @@ def shared_site(shared_database, tmp_path_factory):
 
 
 @contextmanager
-def served(database: str, folder: Path, complaints: int = 3000, log: Path | None = None, **more: str):
+def served(database: str, folder: Path, complaints: int = 3000, log: Path | None = None, prepare: Callable[[], None] = lambda: None, **more: str):
     """Load a demo bank into this database and serve the product on a free port. more: further settings; {port} in one is the port.
-    log: where the server's own words go."""
+    log: where the server's own words go. prepare: what is done to the bank before it is served."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,6 +48,7 @@ def served(database: str, folder: Path, complaints: int = 3000, log: Path | None
                                 "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | {name: value.format(port=port) for name, value in more.items()}
     subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", str(complaints)], cwd=ROOT, env=environment,
                    check=True, timeout=120, capture_output=True)
+    prepare()
     server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port),
                                "--server.address", "127.0.0.1"],
                               cwd=ROOT, env=environment, stdout=log.open("ab") if log else subprocess.DEVNULL,

@@ -153,7 +153,8 @@ def counted(office, login: str, params: dict[str, str]) -> int:
 @pytest.mark.parametrize("page", [one.key for one in PAGES_ALL if one.key not in ("complaint", "complaints")])
 def test_every_number_opens_its_list(office, monkeypatch, page, login):
     doors = Doors(monkeypatch)
-    address = {"as": login, "lang": "zh", "period": "last_month"}
+    # what the discipline office sees is so little that a month may hold none of it
+    address = {"as": login, "lang": "zh", "period": "twelve_months" if login == "demo-discipline" else "last_month"}
     if not permissions.may(db.viewer_of(office, login).role, BY_KEY[page].permission):
         with pytest.raises(ValueError, match="Could not find a navigation page"):  # their menu does not have its script
             run(page, address)
