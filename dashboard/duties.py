@@ -1,11 +1,12 @@
 """What each role may do to the complaint that is open: the buttons, and one form for all of these acts.
 
-The database says what is possible now (``acts.possible``); what somebody waits for is a button of its own, the rest stands in a menu. A form is a list of
+The database says what is possible now (``acts.possible``); what somebody waits for comes first; beside the buttons of the ladder
+the rest stands in a menu. A form is a list of
 fields; its click reads every value into a local and then writes once, with the key that the form was opened with (forms.py).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from inspect import signature
@@ -52,7 +53,6 @@ DUTIES: dict[str, Duty] = {
 }
 CHOICES = {"decide": ("upheld", "refused"), "withdrawal": ("voluntary", "pressured"), "call_back": ("answered", "unreachable", "refused", "wrong_number")}
 SCORES = ("satisfied", "basically", "dissatisfied")
-FEW = 2  # so many acts that nobody waits for are buttons of their own
 _TIME = re.compile(r"^(.*?)\s*(\d{1,2})[:：](\d{2})$")
 
 
@@ -65,25 +65,31 @@ def box(c: Mapping, row: pd.DataFrame, advice: str, act: int | str | None, place
         return
     links.section(t("complaint.next_step"))
     with st.container(border=True, gap="small"):
-        first = [name for name in able if DUTIES[name].waits]
-        for line in (t(f"duty.{name}_waits") for name in first if words.has(f"duty.{name}_waits")):
+        ask = partial(_open, place, c, now)
+        first, rest = [one for one in able if DUTIES[one].waits], [one for one in able if not DUTIES[one].waits]
+        for line in (t(f"duty.{one}_waits") for one in first if words.has(f"duty.{one}_waits")):
             st.markdown(line)
+        _buttons(first, ask, primary=act is None)
         if urges:
             forms.box(c, row, "" if first and act is None else advice, act, place)
-        ask = partial(_open, place, c, now)
-        rest = [name for name in able if not DUTIES[name].waits]
-        if len(rest) <= FEW:
-            first, rest = first + rest, []
-        for pair in (first[i:i + 2] for i in range(0, len(first), 2)):
-            with st.container(horizontal=True, gap="xsmall"):
-                for name in pair:
-                    st.button(t(f"duty.{name}"), icon=f":material/{DUTIES[name].icon}:", on_click=ask, args=(name,), width="stretch", key=f"duty_{name}",
-                              type="primary" if name == first[0] and DUTIES[name].waits and act is None else "secondary")
-        if rest:
-            label = words.language()  # the browser sends words back: another language, another widget
-            chosen = {t(f"duty.{name}"): name for name in rest}
-            st.menu_button(t("duty.more"), list(chosen), icon=":material/more_horiz:", width="stretch", key=f"duties_{label}",
-                           on_click=lambda: ask(chosen[st.session_state[f"duties_{label}"]]))
+            _menu(rest, ask)
+        else:
+            _buttons(rest, ask)
+
+
+def _buttons(names: Sequence[str], ask: Callable[[str], None], primary: bool = False) -> None:
+    """Two in a row; the first stands out."""
+    for i in range(0, len(names), 2):
+        with st.container(horizontal=True, gap="xsmall"):
+            for name in names[i:i + 2]:
+                st.button(t(f"duty.{name}"), icon=f":material/{DUTIES[name].icon}:", on_click=ask, args=(name,), width="stretch", key=f"duty_{name}",
+                          type="primary" if primary and name == names[0] else "secondary")
+
+
+def _menu(names: Sequence[str], ask: Callable[[str], None]) -> None:
+    if names:
+        key, chosen = f"duties_{words.language()}", {t(f"duty.{one}"): one for one in names}  # the browser sends words back: another language, another widget
+        st.menu_button(t("duty.more"), list(chosen), icon=":material/more_horiz:", width="stretch", key=key, on_click=lambda: ask(chosen[st.session_state[key]]))
 
 
 def _open(place: str, c: Mapping, now: Mapping[str, int], name: str) -> None:

@@ -289,7 +289,7 @@ language plpgsql stable security definer set search_path = desk, pg_temp as $$
 begin
     if not exists (select from possible(id) p where p.act = what and p.no = which) then return; end if;
     return query
-    select g.sent_at, g.user_name, mask_text(g.note), g.ack_due_at from urge g where what in ('sign', 'answer') and g.complaint_id = id and g.urge_id = which
+    select g.sent_at, g.user_name, mask_text(g.note), case what when 'sign' then g.ack_due_at else g.answer_due_at end from urge g where what in ('sign', 'answer') and g.complaint_id = id and g.urge_id = which
     union all select r.requested_at, u.name, mask_text(r.reason), null from contest r join unit u using (unit_id) where what = 'decide' and r.complaint_id = id and r.contest_no = which
     union all select w.requested_at, null, mask_text(w.reason), null from withdrawal w where what = 'withdrawal' and w.complaint_id = id and w.withdrawal_no = which
     union all select d.at, d.leader, mask_text(d.text), d.answer_due_at from directive d where what = 'directive_answer' and d.complaint_id = id and d.directive_no = which
