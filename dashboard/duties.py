@@ -1,8 +1,7 @@
 """What each role may do to the complaint that is open: the buttons, and one form for all of these acts.
 
-The database says what is possible now (``acts.possible``); what somebody waits for comes first; beside the buttons of the ladder
-the rest stands in a menu. A form is a list of
-fields; its click reads every value into a local and then writes once, with the key that the form was opened with (forms.py).
+The database says what is possible now (``acts.possible``); what somebody waits for comes first, and beside the buttons of the ladder the rest stands in a menu.
+A form is a list of fields; its click reads every value into a local and then writes once, with the key that the form was opened with (forms.py).
 """
 
 import re

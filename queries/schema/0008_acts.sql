@@ -293,7 +293,8 @@ begin
     union all select r.requested_at, u.name, mask_text(r.reason), null from contest r join unit u using (unit_id) where what = 'decide' and r.complaint_id = id and r.contest_no = which
     union all select w.requested_at, null, mask_text(w.reason), null from withdrawal w where what = 'withdrawal' and w.complaint_id = id and w.withdrawal_no = which
     union all select d.at, d.leader, mask_text(d.text), d.answer_due_at from directive d where what = 'directive_answer' and d.complaint_id = id and d.directive_no = which
-    union all select null, u.name, mask_text(r.measure), r.due_on::timestamptz from rectification r join unit u using (unit_id)
+    union all select null, u.name, mask_text(r.measure), day_end(r.due_on, k.tz)
+                from rectification r join unit u using (unit_id) join complaint c using (complaint_id) join calendar k using (calendar_id)
                where what = 'rectify' and r.complaint_id = id and r.rectification_no = which;
 end $$;
 
@@ -383,6 +384,10 @@ do $$ declare f record; who text[]; begin
     drop policy act on outbox;
     revoke update (acknowledged_at, answered_at, answer, promised_on) on urge from r_unit;
     drop policy answer on urge;
+    -- a row that did not land may be a whole complaint: no administrator's
+    revoke select on quarantine from r_admin;
+    drop policy read on quarantine;
+    create policy read on quarantine for select to r_supervisor, r_leader, r_intake using (true);
     grant insert, select, update (result) on request to r_leader, r_service, r_department, r_discipline;
     drop policy own on request;
     create policy own on request to r_supervisor, r_unit, r_leader, r_service, r_department, r_discipline using (user_id = me()) with check (user_id = me());

@@ -436,3 +436,55 @@ def test_no_role_gets_past_the_acts_to_the_tables(office, login, sql):
     with pytest.raises(DBAPIError) as error, db.writing(office.urls, db.viewer_of(office.urls, login)) as conn:
         conn.execute(text(sql), {"c": one})
     assert error.value.orig.pgcode == "42501"
+
+
+# -- who configures reads no case
+
+SECRETS = ("张三丰", PHONE, "柜台被拒绝办理", "投诉标题甲乙", SAID)
+
+
+@pytest.fixture(scope="module")
+def told_everything(office):
+    """A complaint whose identity and text are known, with everything done to it that writes a text, and a row of it that did not land."""
+    one = office.complaint(title="投诉标题甲乙")
+    office.run("insert into complaint_text (complaint_id, text, demand) values (:c, '柜台被拒绝办理', '柜台被拒绝办理')", c=one)
+    office.run("select keep_persons(array[:c], array['张三丰'], array[:p])", c=one, p=PHONE)
+    with db.writing(office.urls, db.viewer_of(office.urls, "sup")) as conn:
+        acts.urge(conn, key=uuid4().hex, complaints=[one], level=2, note=SAID)
+        acts.reveal(conn, complaint=one, reason=f"核实 {PHONE}")
+        acts.release(conn, complaint=one, shown=True, reason=f"检查 {PHONE}")
+    for name in ("delay", "contest"):
+        office.act("a", name, one, words=SAID)
+    office.act("sup", "note", one, words=SAID)
+    office.act("sup", "mark", one, words=SAID)
+    with db.writing(office.urls, db.viewer_of(office.urls, "sup")) as conn:
+        acts.reassign(conn, key=uuid4().hex, complaint_id=one, version=1, unit_id=office.u["b"], handler="李四", reason=SAID)
+    office.run("""with b as (insert into import_batch (source_id, file, digest, mapping) select source_id, 'a.csv', 'd', 'm' from source limit 1 returning batch_id)
+                  insert into quarantine (batch_id, line, field, value, reason) select batch_id, 1, '', '张三丰 柜台被拒绝办理', 'malformed_row' from b""")
+    return one
+
+
+def test_no_parameter_of_the_audit_holds_an_identity_or_a_text(office, told_everything):
+    trail = " ".join(row["whole"] for row in office.rows("select a::text as whole from audit a"))
+    assert all(act in trail for act in ("reveal", "release", "urge", "reassign", "delay", "note"))
+    assert [word for word in SECRETS if word in trail] == []
+
+
+def test_an_administrator_reads_no_identity_and_no_text_wherever_they_look(office, told_everything):
+    relations = [row["name"] for row in office.rows("select relname::text as name from pg_class where relnamespace = 'desk'::regnamespace and relkind in ('r', 'v', 'm')")]
+    functions = [row["call"] for row in office.rows("""select p.proname || '(' || (select coalesce(string_agg('null::' || format_type(t, null), ', '), '') from unnest(p.proargtypes) t) || ')' as call
+        from pg_proc p where p.pronamespace = 'desk'::regnamespace and p.prorettype <> 'trigger'::regtype and has_function_privilege('r_admin', p.oid, 'execute')
+         and p.proname not in ('tick_now', 'refuse') order by 1""")]
+    assert {"quarantine", "complainant", "outbox", "request"} <= set(relations) and "admin_users()" in functions and "admin_sources()" in functions
+    read, said = [], ""
+    for what in [*relations, *functions]:
+        with db.writing(office.urls, db.viewer_of(office.urls, "adm")) as conn:
+            try:
+                said += " ".join(conn.execute(text(f"select x::text from {what} x")).scalars().all() or [""]) if "(" not in what else str(conn.execute(text(f"select * from {what}")).all())
+                read.append(what)
+            except DBAPIError:
+                conn.rollback()
+                continue
+            conn.rollback()
+    assert {"unit", "source", "request", "admin_users()", "admin_sources()"} <= set(read) and not {"quarantine", "complaint", "audit", "outbox", "event"} & set(read)
+    assert [word for word in SECRETS if word in said] == []
