@@ -188,7 +188,8 @@ def _do_urge(form: dict, level: int) -> None:
     if typed and (promised is None or promised < today):
         _answer(form, problem=t("act.promise_bad"))
         return
-    _commit(form, "urge", acts.urge, lambda outcome: outcome_words(outcome, level, names, zone),
+    untold = {row["id"]: t("act.urged_untold", number=literal(row["number"])) for row in rows[:1]}  # of financial crime no unit is told
+    _commit(form, "urge", acts.urge, lambda outcome: outcome_words(outcome, level, names if outcome.messages or telephone or not names else untold, zone),
             complaints=[row["id"] for row in rows], level=level, note=note, via=form["via"], spoke_to=spoke_to,
             promised=promised)
 
@@ -236,8 +237,8 @@ def _do_reassign(form: dict) -> None:
     if unit is None or not reason:
         _answer(form, problem=t("act.no_reason") if unit else t("act.no_unit"))
         return
-    _commit(form, "reassign", acts.reassign, lambda outcome: [t("act.reassigned_to", number=literal(form["number"]),
-                                                                unit=literal(names[unit].name))],
+    _commit(form, "reassign", acts.reassign,
+            lambda outcome: [t("act.reassigned_to" if outcome.messages else "act.reassigned_untold", number=literal(form["number"]), unit=literal(names[unit].name))],
             complaint_id=form["id"], version=form["version"], unit_id=int(unit), handler=handler, reason=reason)
 
 

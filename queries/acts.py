@@ -147,7 +147,7 @@ def reassign(conn: Connection, *, key: str, complaint_id: int, version: int, uni
         raise Refused("already_done")
     if now.version == version and now.unit_id == unit_id and now.handler == handler:
         raise Refused("same_unit")
-    if handler and now.person and handler == now.person.strip():
+    if handler and now.person and "".join(handler.split()) == "".join(now.person.split()):
         raise Refused("conflict_of_interest", person=now.person)
     conn.execute(_CONTEXT, {"reason": reason})
     if conn.execute(_REASSIGN, {"id": complaint_id, "version": version, "unit": unit_id, "handler": handler}).scalar() is None:
