@@ -55,14 +55,14 @@ def test_a_note_from_the_menu_needs_words_and_is_in_the_history_at_once(office):
     number, id_, able = some(office, "demo-supervisor")
     assert "note" in able
     at = run("complaint", {"as": "demo-supervisor", "lang": "zh", "number": number})
-    at.menu_button[0].click("督办意见").run()
+    at.menu_button[0].click("办理意见").run()
     serial = at.session_state["forms.open"]["serial"]
     confirm = f"confirm_{serial}"
     at.button(key=confirm).click().run()
     assert any("请填写内容" in one.value for one in at.markdown)
     at.text_area(key=f"words_{serial}").set_value("答复已核，请补充整改情况 13800001111")
     at.button(key=confirm).click().run()
-    assert not at.exception and at.session_state["forms.open"] is None and any("已办理：督办意见" in one.value for one in at.toast)
+    assert not at.exception and at.session_state["forms.open"] is None and any("已办理：办理意见" in one.value for one in at.toast)
     events = connect.as_owner(office["admin"], lambda conn: conn.execute(text("select count(*) from event where complaint_id = :c and code = 'noted'"), {"c": id_}).scalar_one())
     table = " ".join(str(one.value.values.tolist()) for one in at.table) + " ".join(str(one.value) for one in (*at.markdown, *at.dataframe))
     assert events == 1 and "请补充整改情况 138" in table and "13800001111" not in table
