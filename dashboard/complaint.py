@@ -85,11 +85,12 @@ def answer_words(c: Mapping, zone: ZoneInfo) -> str:
                                                       zone)) if office else t("complaint.answer_none")
 
 
-def badges(c: Mapping, urges: pd.DataFrame, directed: bool) -> str:
-    """State with its icon and word, then the marks; ``directed``: a leader has written on it."""
+def badges(c: Mapping, urges: pd.DataFrame, directed: bool, marked: bool = False) -> str:
+    """State with its icon and word, then the marks; ``directed``: a leader has written on it; ``marked``: 重点关注."""
     state, colour = c["state"], COLOURS.get(c["state"], "gray")
     late = f" {words.working_days(whole(c['days_late']))}" if state == "E" and c["days_late"] else ""
     made = [f":{colour}-badge[{ICONS[state]} {t(f'state.{state}')}{late}]"]
+    made += [f":gray-badge[:material/flag: {t('flag.marked')}]"] if marked else []
     made += [f":gray-badge[{literal(flag)}]" for flag in flags(c, directed)]
     kind = {"s": "complaint.simple", "c": "complaint.complex"}.get(c["complexity"])
     made += [f":gray-badge[{t(kind)}]"] if kind else []
@@ -99,6 +100,12 @@ def badges(c: Mapping, urges: pd.DataFrame, directed: bool) -> str:
     if c["provisional"]:
         made.append(f":orange-badge[{t('flag.provisional')}]")
     return " ".join(made)
+
+
+def marked(events: pd.DataFrame) -> bool:
+    """Whether it is marked 重点关注: the last word on it counts; events as ``complaints.timeline`` gives them, latest first."""
+    said = events.loc[events["code"] == "marked", "params"]
+    return bool(len(said)) and bool(said.iloc[0].get("on"))
 
 
 def flags(c: Mapping, directed: bool) -> list[str]:
@@ -298,13 +305,14 @@ def timeline(events: pd.DataFrame, urges: pd.DataFrame, c: Mapping, zone: ZoneIn
                                                                     key=lambda one: (one.sent_at, one.urge_id)))}
     counted = _counts(trace)
     rows, sent, dispatched = [], {}, set(events.loc[events["code"] == "hop_sent", "at"])
+    told = {(one or {}).get("urge") for one in events.loc[events["code"] == "urge_answered", "params"]}  # answers with a row of their own
     for e in events.iloc[::-1].itertuples():
         if e.code in FOLDED or (e.code == "dispatched" and e.at in dispatched):
             continue
         result = _who(e)
         if e.code == "urged":
             urge = by_id.get((e.params or {}).get("urge"))
-            result = urge_result(urge, zone) if urge else result
+            result = urge_result(urge, zone, answer=int(urge.urge_id) not in told) if urge else result
         elif e.code == "hop_sent" and _has(e.unit_to):
             sent[e.unit_to] = e.at
         elif e.code == "signed" and e.unit_to in sent and counted:
@@ -346,13 +354,18 @@ def event_words(e, category: Callable[[object], str], turns: Mapping[int, int]) 
         "recategorised": ("event.category_to", {"before": literal(category(e.category_from)),
                                                 "after": literal(category(e.category_to))}),
         "directive": ("event.directive_by", {"leader": literal(params.get("leader") or t("unit.none"))}),
+        "contested": ("event.contested", {}),
+        "contest_decided": (f"event.contest_{'upheld' if params.get('upheld') else 'refused'}", {}),
+        "marked": (f"event.marked_{'on' if params.get('on', True) else 'off'}", {}),
         "excluded": ("event.excluded_why", {"why": words.name("exclusion", params.get("why"))}),
     }
     if e.code in named:
         key, values = named[e.code]
         what = t(key, **values)
-        if e.code in ("moved", "reassigned") and params.get("handler"):
+        if e.code in ("moved", "reassigned", "hop_sent") and params.get("handler"):
             what += t("event.to_handler", person=literal(params["handler"]))
+    elif e.code == "urge_answered":
+        what = t("event.urge_answered") + (t("event.promise", day=date.fromisoformat(params["promised"])) if params.get("promised") else "")
     elif e.code == "called_back":
         answer = words.name("call_back", params.get("score") or params.get("outcome"))
         what = t("event.called_back_by", who=words.name("caller", params.get("by")), answer=answer)
@@ -363,13 +376,13 @@ def event_words(e, category: Callable[[object], str], turns: Mapping[int, int]) 
     return what + _reason(e)
 
 
-def urge_result(urge, zone: ZoneInfo) -> str:
-    """Signed for and answered, or not."""
+def urge_result(urge, zone: ZoneInfo, answer: bool = True) -> str:
+    """Signed for and answered, or not; without the ``answer`` where it has a row of its own."""
     if urge.via == "telephone":
         return f":gray[{literal(urge.who or '')}]"
     if _has(urge.acknowledged_at):
         made = t("urge.signed_at", moment=words.moment(urge.acknowledged_at, zone))
-        return made + (t("urge.answer", words=literal(urge.answer)) if isinstance(urge.answer, str) and urge.answer
+        return made + (t("urge.answer", words=literal(urge.answer)) if answer and isinstance(urge.answer, str) and urge.answer
                        else "")
     return f"**{t('urge.unsigned')}**" + (t("urge.sign_by", moment=words.deadline(urge.ack_due_at, zone))
                                           if _has(urge.ack_due_at) else "")

@@ -1,4 +1,4 @@
-"""The acts as dialogs: urge one or many, note a call, reassign.
+"""The acts as dialogs: urge one or many, note a call, reassign; those of each role to one complaint stand in duties.py.
 
 A button opens a form (``on_click=forms.urge``), the page ends with ``forms.show(place)`` and begins with
 ``forms.said()``, which tells what came of the last act. A form makes its idempotency key once, when it is opened. The
@@ -52,8 +52,8 @@ def show(place: str) -> None:
     if form and form["place"] != place:  # left with the Back button
         del st.session_state[_OPEN]
     elif form:
-        draw = {"urge": _urge_form, "reassign": _reassign_form}[form["kind"]]
-        title = t("act.telephone") if form.get("via") == "telephone" else t(f"act.{form['kind']}_title")
+        draw = {"urge": _urge_form, "reassign": _reassign_form}.get(form["kind"]) or form["draw"]
+        title = form.get("title") or (t("act.telephone") if form.get("via") == "telephone" else t(f"act.{form['kind']}_title"))
         st.dialog(title, width="medium" if form["kind"] == "reassign" else "small", on_dismiss=_close)(draw)()
 
 
@@ -113,10 +113,14 @@ def refusal_words(refused: acts.Refused, zone: ZoneInfo) -> str:
         key = {"reassigned": "conflict_moved", "done": "conflict_done"}.get(params["what"], "conflict_changed")
         return t(f"act.{key}", who=literal(params["who"] or t("complaint.system")),
                  time=words.moment(params["at"], zone))
+    if code == "not_now":
+        return t("act.not_now", who=literal(params.get("who") or t("complaint.system")), time=words.moment(params["at"], zone),
+                 what=words.name("event", params.get("what")))
     if code == "conflict_of_interest":
         return t("act.reassign_person", person=literal(params["person"]))
     return t({"no_reason": "act.no_reason", "no_contact_name": "act.no_spoke_to", "same_unit": "act.same_unit",
-              "already_done": "act.is_done",
+              "already_done": "act.is_done", "no_words": "act.no_words", "bad_day": "act.bad_day", "bad_moment": "act.bad_moment", "no_choice": "act.no_choice",
+              "no_score": "act.no_score", "no_unit": "act.no_unit",
               "not_there": "complaint.not_found", "key_reused": "act.key_reused"}.get(code, "act.failed"))
 
 
@@ -184,7 +188,8 @@ def _do_urge(form: dict, level: int) -> None:
     if typed and (promised is None or promised < today):
         _answer(form, problem=t("act.promise_bad"))
         return
-    _commit(form, "urge", acts.urge, lambda outcome: outcome_words(outcome, level, names, zone),
+    untold = {row["id"]: t("act.urged_untold", number=literal(row["number"])) for row in rows[:1]}  # of financial crime no unit is told
+    _commit(form, "urge", acts.urge, lambda outcome: outcome_words(outcome, level, names if outcome.messages or telephone or not names else untold, zone),
             complaints=[row["id"] for row in rows], level=level, note=note, via=form["via"], spoke_to=spoke_to,
             promised=promised)
 
@@ -232,8 +237,8 @@ def _do_reassign(form: dict) -> None:
     if unit is None or not reason:
         _answer(form, problem=t("act.no_reason") if unit else t("act.no_unit"))
         return
-    _commit(form, "reassign", acts.reassign, lambda outcome: [t("act.reassigned_to", number=literal(form["number"]),
-                                                                unit=literal(names[unit].name))],
+    _commit(form, "reassign", acts.reassign,
+            lambda outcome: [t("act.reassigned_to" if outcome.messages else "act.reassigned_untold", number=literal(form["number"]), unit=literal(names[unit].name))],
             complaint_id=form["id"], version=form["version"], unit_id=int(unit), handler=handler, reason=reason)
 
 
@@ -267,32 +272,29 @@ def bar(rows: pd.DataFrame, picked: pd.DataFrame, f: context.Frame, place: str, 
 
 
 def box(c: Mapping, row: pd.DataFrame, advice: str, act: int | str | None, place: str) -> None:
-    """On a complaint's page: what to do now, the suggested act first, and the others the viewer may carry out."""
+    """In the box of a complaint's page, for whom urges (duties.box): what to do now, the suggested act first, then the others of the ladder."""
     role = session.viewer().role
-    if not permissions.may(role, "urge"):
-        return
-    links.section(t("complaint.next_step"))
-    with st.container(border=True, gap="small"):
+    if advice:
         st.markdown(advice)
-        if row.empty or c["state"] in ("A", "B", "X"):
-            return
-        ask = partial(urge, place, row)
-        if isinstance(act, int):
-            st.button(t(LEVEL_WORDS[act]), type="primary", icon=":material/notifications_active:", width="stretch",
-                      on_click=partial(ask, act),
-                      key="suggested")
-        with st.container(horizontal=True, gap="xsmall"):
-            st.button(t("act.urge"), icon=":material/notifications:", on_click=ask, width="stretch", key="urge")
-            st.button(t("act.letter"), icon=":material/description:", on_click=partial(ask, LETTER), width="stretch",
-                      disabled=c["state"] != "E",
-                      key="letter")
-        with st.container(horizontal=True, gap="xsmall"):
-            st.button(t("act.telephone"), icon=":material/call:", type="primary" if act == "telephone" else "secondary",
-                      width="stretch",
-                      on_click=partial(ask, via="telephone"), key="telephone")
-            if permissions.may(role, "reassign"):
-                st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, c),
-                          width="stretch", key="reassign")
+    if row.empty or c["state"] in ("A", "B", "X"):
+        return
+    ask = partial(urge, place, row)
+    if isinstance(act, int):
+        st.button(t(LEVEL_WORDS[act]), type="primary", icon=":material/notifications_active:", width="stretch",
+                  on_click=partial(ask, act),
+                  key="suggested")
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button(t("act.urge"), icon=":material/notifications:", on_click=ask, width="stretch", key="urge")
+        st.button(t("act.letter"), icon=":material/description:", on_click=partial(ask, LETTER), width="stretch",
+                  disabled=c["state"] != "E",
+                  key="letter")
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button(t("act.telephone"), icon=":material/call:", type="primary" if act == "telephone" else "secondary",
+                  width="stretch",
+                  on_click=partial(ask, via="telephone"), key="telephone")
+        if permissions.may(role, "reassign"):
+            st.button(t("act.reassign"), icon=":material/swap_horiz:", on_click=partial(reassign, place, c),
+                      width="stretch", key="reassign")
 
 
 def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place: str, may_urge: bool,
@@ -334,7 +336,7 @@ def attempt(form: dict, permission: str, act, say=refusal_words, **params):
     try:
         return data.write(permission, act, key=form["key"], **params)
     except acts.Refused as refused:
-        _answer(form, problem=say(refused, zone), stale=refused.code in ("changed_meanwhile", "already_done", "key_reused"))
+        _answer(form, problem=say(refused, zone), stale=refused.code in ("changed_meanwhile", "not_now", "already_done", "key_reused"))
     except (PermissionError, NotAllowed):
         _answer(form, problem=t("act.not_allowed"))
     except (OperationalError, TimeoutError):

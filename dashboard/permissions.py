@@ -20,6 +20,23 @@ PERMISSIONS: dict[str, set[Role]] = {
     "person": {Role.supervisor, Role.service, Role.discipline},     # look complaints up by a person; find_person() says the same
     "urge": {Role.supervisor},
     "reassign": {Role.supervisor},
+    # what each role may do to a complaint: acts_of() says the same, possible() which of it now
+    "sign": {Role.unit},
+    "answer": {Role.unit},
+    "delay": {Role.unit},
+    "contest": {Role.unit},
+    "decide": {Role.supervisor},
+    "call_back": {Role.supervisor},
+    "send_back": {Role.supervisor},
+    "mark": {Role.supervisor},
+    "unmark": {Role.supervisor},
+    "note": {Role.supervisor, Role.discipline},
+    "withdrawal": {Role.supervisor, Role.service},
+    "dispatch": {Role.service},
+    "directive": {Role.leader},
+    "directive_answer": {Role.unit, Role.supervisor},
+    "rectify": {Role.department},
+    "handle": {Role.discipline},
 }
 
 

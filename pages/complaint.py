@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import charts, complaint, context, data, forms, identity, links, navigation, tables, trail, words
+from dashboard import charts, complaint, context, data, duties, forms, identity, links, navigation, tables, trail, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
 from queries import clocks, complaints, units
@@ -39,7 +39,7 @@ source = complaint.number(c["source_unit_id"])
 # -- what it is, where it stands
 links.heading(literal(c["title"]) or literal(number))
 with st.container(gap="xsmall"):
-    st.markdown(complaint.badges(c, urges, (events["code"] == "directive").any()))
+    st.markdown(complaint.badges(c, urges, (events["code"] == "directive").any(), complaint.marked(events)))
     st.markdown(complaint.facts(c, categories.get, channels.get, zone, as_of))
 links.sentence(complaint.finding(c, zone, as_of))
 if c["provisional"]:
@@ -82,7 +82,7 @@ with left:
         links.ranked_table(seven, dict.fromkeys(seven.columns, str), names=heads)
 with right:
     advice = complaint.advice(c, urges, (events["code"] == "delay_reported").any(), zone, as_of)
-    forms.box(c, row, advice.words, advice.act, PLACE)
+    duties.box(c, row, advice.words, advice.act, PLACE)
     links.section(t("complaint.whom"))
     theirs = data.read(complaints.contacts, source) if source else None
     whom = complaint.contact_rows(data.read(complaints.contacts, int(c["unit_id"])), complaint.unit(c, "source_unit"),

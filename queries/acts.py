@@ -1,11 +1,11 @@
-"""Every statement by which a person changes a row: urge and reassign.
+"""Every statement by which a person changes a row: urge, reassign, and what each role may do to a complaint.
 
 Each act is one transaction (safety.md §4): the key of the request, a version check, the act, its event (by trigger), an audit row, outbox
 rows. A key that is there already returns what came of it; the same key with another content is refused.
 """
 import json
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +26,8 @@ def refusal(error: DBAPIError) -> Refused | None:
     """What a function of the database refused, or None where the error is another (0006_administration.sql, refuse)."""
     if getattr(error.orig, "pgcode", None) != "DESK1":
         return None
-    return Refused(error.orig.diag.message_primary, **json.loads(error.orig.diag.message_detail or "{}"))
+    params = json.loads(error.orig.diag.message_detail or "{}") or {}
+    return Refused(error.orig.diag.message_primary, **params | ({"at": datetime.fromisoformat(params["at"])} if params.get("at") else {}))
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def keep(conn: Connection, key: str, outcome: Any) -> Any:
 
 
 _OPEN = text("""
-    select c.complaint_id, c.complaint_no, c.version, s.unit_id, s.due_at, s.left_at = 'infinity' as open, k.name as contact, k.phone
+    select c.complaint_id, c.complaint_no, c.restricted, c.version, s.unit_id, s.due_at, s.left_at = 'infinity' as open, k.name as contact, k.phone
       from complaint c
       join clock_span s on s.complaint_id = c.complaint_id and s.clock in ('r', 'o') and s.valid_to = 'infinity'
       left join unit_contact k on k.unit_id = s.unit_id and k.rank = 1
@@ -72,7 +73,7 @@ _URGE = text("""
       from complaint c cross join (select clock_timestamp() as now) n where c.complaint_id = :id
     on conflict (complaint_id, level, work_day) do nothing returning urge_id""")
 _LAST = text("select sent_at, user_name from urge where complaint_id = :id and level = :level order by sent_at desc limit 1")
-_TELL = text("""insert into outbox (kind, unit_id, params) values (:kind, :unit, cast(:params as jsonb))""")
+_TELL = text("select tell(:kind, :unit, cast(:ids as bigint[]), cast(:params as jsonb))")     # of financial crime a unit is told nothing (0008_acts.sql)
 _AUDIT = text("select audit_add(:act, :id, cast(:params as jsonb))")
 
 
@@ -96,7 +97,7 @@ def urge(conn: Connection, *, key: str, complaints: list[int], level: int, note:
     visible = conn.execute(_OPEN, {"ids": ids}).all()
     found = {row.complaint_id: row for row in visible if row.open}
     seen = {row.complaint_id: row.complaint_no for row in visible}
-    done, skipped, by_unit = [], [], {}
+    done, skipped, by_unit, told = [], [], {}, set()
     for number in ids:
         row = found.get(number)
         if row is None:
@@ -109,20 +110,22 @@ def urge(conn: Connection, *, key: str, complaints: list[int], level: int, note:
             skipped.append({"id": number, "no": row.complaint_no, "code": "already_urged", "at": last.sent_at.isoformat(), "who": last.user_name})
             continue
         done.append(number)
-        by_unit.setdefault(row.unit_id, []).append(row.complaint_no)
+        by_unit.setdefault(row.unit_id, []).append(number)
+        told |= set() if row.restricted else {row.unit_id}
         conn.execute(_AUDIT, {"act": "urge", "id": number, "params": json.dumps({"level": level, "via": via})})
     if via == "message":
-        for unit_id, numbers in by_unit.items():
-            conn.execute(_TELL, {"kind": "urge", "unit": unit_id, "params": json.dumps({"level": level, "complaints": numbers})})
-    return keep(conn, key, Outcome(done, skipped, len(by_unit) if via == "message" else 0))
+        for unit_id, some in by_unit.items():
+            conn.execute(_TELL, {"kind": "urge", "unit": unit_id, "ids": some, "params": json.dumps({"level": level})})
+    return keep(conn, key, Outcome(done, skipped, len(told) if via == "message" else 0))
 
 
-_NOW = text("""select c.complaint_no, c.version, c.unit_id, c.handler, c.person, s.left_at = 'infinity' as open
+_NOW = text("""select c.complaint_no, c.restricted, c.version, c.unit_id, c.handler, c.person, s.left_at = 'infinity' as open
                  from complaint c join clock_span s on s.complaint_id = c.complaint_id and s.clock in ('r', 'o') and s.valid_to = 'infinity'
                 where c.complaint_id = :id order by s.clock limit 1""")
 _REASSIGN = text("""update complaint set unit_id = :unit, handler = :handler where complaint_id = :id and version = :version returning version""")
-_FASTER = text("""select who_is(user_id) as who, recorded_at, code from event               -- an urge changes nothing of the complaint itself
-                    where complaint_id = :id and code not in ('urged', 'urge_acknowledged') order by event_id desc limit 1""")
+_FASTER = text("""select who_is(user_id) as who, recorded_at, code from event               -- the others change nothing of the complaint itself
+                    where complaint_id = :id and code not in ('urged', 'urge_acknowledged', 'urge_answered', 'noted', 'marked', 'contested', 'directive', 'directive_answered',
+                                                              'delay_reported', 'called_back', 'rectified') order by event_id desc limit 1""")
 _CONTEXT = text("select set_config('app.act', 'reassigned', true), set_config('app.reason', :reason, true)")
 
 
@@ -144,7 +147,7 @@ def reassign(conn: Connection, *, key: str, complaint_id: int, version: int, uni
         raise Refused("already_done")
     if now.version == version and now.unit_id == unit_id and now.handler == handler:
         raise Refused("same_unit")
-    if handler and now.person and handler == now.person.strip():
+    if handler and now.person and "".join(handler.split()) == "".join(now.person.split()):
         raise Refused("conflict_of_interest", person=now.person)
     conn.execute(_CONTEXT, {"reason": reason})
     if conn.execute(_REASSIGN, {"id": complaint_id, "version": version, "unit": unit_id, "handler": handler}).scalar() is None:
@@ -153,8 +156,118 @@ def reassign(conn: Connection, *, key: str, complaint_id: int, version: int, uni
     conn.execute(_AUDIT, {"act": "reassign", "id": complaint_id, "params": json.dumps({"from": now.unit_id, "to": unit_id})})
     units = {now.unit_id, unit_id}
     for unit in units:
-        conn.execute(_TELL, {"kind": "reassigned", "unit": unit, "params": json.dumps({"complaint": now.complaint_no, "from": now.unit_id, "to": unit_id})})
-    return keep(conn, key, Outcome([complaint_id], [], len(units)))
+        conn.execute(_TELL, {"kind": "reassigned", "unit": unit, "ids": [complaint_id], "params": json.dumps({"from": now.unit_id, "to": unit_id})})
+    return keep(conn, key, Outcome([complaint_id], [], 0 if now.restricted else len(units)))
+
+
+# -- what each role may do to a complaint: one function of the database an act (0008_acts.sql), which asks who is calling, refuses what is not possible
+# now, and writes event, audit row and message. Raises Refused: not_there, not_now (who, at, what), changed_meanwhile (the same), key_reused, and what
+# the docstring names; sqlalchemy.exc.DBAPIError for a role that may not.
+
+def possible(conn: Connection, complaint_id: int) -> dict[str, int]:
+    """What this viewer may do to this complaint now: {act: number of the urge, contest, withdrawal, directive or rectification; 0 = the complaint itself}."""
+    return {row.act: row.no for row in conn.execute(text("select act, no from possible(:id)"), {"id": complaint_id})}
+
+
+def about(conn: Connection, act: str, complaint_id: int, no: int) -> dict[str, Any] | None:
+    """What a possible act is about, masked: at, who, words, due; None where there is nothing to show."""
+    row = conn.execute(text("select * from act_about(:act, :id, :no)"), {"act": act, "id": complaint_id, "no": no}).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+def _act(conn: Connection, key: str, act: str, complaint_id: int, **params: Any) -> Outcome:
+    """Call act_…() of the database once, with the parameters in its order."""
+    before = once(conn, key, act, {"id": complaint_id, **params})
+    if before:
+        return before
+    try:
+        conn.execute(text(f"select act_{act}(:id, {', '.join(f':{name}' for name in params)})"), {"id": complaint_id, **params})
+    except DBAPIError as error:
+        refused = refusal(error)
+        if refused is None:
+            raise
+        raise refused from None
+    return keep(conn, key, Outcome([complaint_id]))
+
+
+def sign(conn: Connection, *, key: str, complaint_id: int, no: int) -> Outcome:
+    """The unit signs for its latest urge, and for those before it."""
+    return _act(conn, key, "sign", complaint_id, no=no)
+
+
+def answer(conn: Connection, *, key: str, complaint_id: int, no: int, words: str, promised: date | None = None) -> Outcome:
+    """The unit answers an urge, which signs for it too. `promised`: the day by which it will be done. Refused: no_words, bad_day."""
+    return _act(conn, key, "answer", complaint_id, no=no, words=words, promised=promised)
+
+
+def delay(conn: Connection, *, key: str, complaint_id: int, words: str, told_at: datetime | None = None) -> Outcome:
+    """延时报备: why it takes longer, and when the customer was told; the limit stays. Refused: no_reason, bad_moment."""
+    return _act(conn, key, "delay", complaint_id, words=words, told_at=told_at)
+
+
+def contest(conn: Connection, *, key: str, complaint_id: int, words: str) -> Outcome:
+    """申诉: the unit asks that the complaint be left out of the rates. Refused: no_reason."""
+    return _act(conn, key, "contest", complaint_id, words=words)
+
+
+def decide(conn: Connection, *, key: str, complaint_id: int, no: int, choice: str | None, words: str, version: int) -> Outcome:
+    """A contest is upheld (the complaint is excluded from now on) or refused. Refused: no_choice, no_reason."""
+    return _act(conn, key, "decide", complaint_id, no=no, upheld={"upheld": True, "refused": False}.get(choice), words=words, version=version)
+
+
+def call_back(conn: Connection, *, key: str, complaint_id: int, choice: str | None, score: str | None = None, words: str = "") -> Outcome:
+    """督办抽查回访: answered (with a score), refused, unreachable, wrong_number; at most three attempts after the reply. Refused: no_choice, no_score."""
+    return _act(conn, key, "call_back", complaint_id, choice=choice, score=score, words=words)
+
+
+def send_back(conn: Connection, *, key: str, complaint_id: int, words: str, version: int) -> Outcome:
+    """退回重办: the reply is not accepted; the clock never stopped. Refused: no_reason."""
+    return _act(conn, key, "send_back", complaint_id, words=words, version=version)
+
+
+def withdrawal(conn: Connection, *, key: str, complaint_id: int, no: int, choice: str | None, words: str = "") -> Outcome:
+    """A withdrawal is found voluntary (excluded from the day it was requested, if that was before the limit) or pressured (void). Refused: no_choice."""
+    return _act(conn, key, "withdrawal", complaint_id, no=no, choice=choice, words=words)
+
+
+def mark(conn: Connection, *, key: str, complaint_id: int, words: str = "") -> Outcome:
+    """重点关注."""
+    return _act(conn, key, "mark", complaint_id, wanted=True, words=words)
+
+
+def unmark(conn: Connection, *, key: str, complaint_id: int, words: str = "") -> Outcome:
+    """重点关注 no more."""
+    return _act(conn, key, "mark", complaint_id, wanted=False, words=words)
+
+
+def note(conn: Connection, *, key: str, complaint_id: int, words: str) -> Outcome:
+    """A review note in the history. Refused: no_words."""
+    return _act(conn, key, "note", complaint_id, words=words)
+
+
+def directive(conn: Connection, *, key: str, complaint_id: int, words: str, answer_by: date | None = None) -> Outcome:
+    """批示: a leader writes on it; the unit or the office answers, until the end of `answer_by` if one is named. Refused: no_words, bad_day."""
+    return _act(conn, key, "directive", complaint_id, words=words, answer_by=answer_by)
+
+
+def directive_answer(conn: Connection, *, key: str, complaint_id: int, no: int, words: str) -> Outcome:
+    """批示反馈. Refused: no_words."""
+    return _act(conn, key, "directive_answer", complaint_id, no=no, words=words)
+
+
+def dispatch(conn: Connection, *, key: str, complaint_id: int, unit_id: int | None, handler: str | None, version: int) -> Outcome:
+    """转办: the service centre sends on what it accepted. Refused: no_unit, same_unit, conflict_of_interest (person; article 11)."""
+    return _act(conn, key, "dispatch", complaint_id, unit_id=unit_id, handler=handler, version=version)
+
+
+def rectify(conn: Connection, *, key: str, complaint_id: int, no: int, words: str) -> Outcome:
+    """整改反馈: what was done; the rectification is done. Refused: no_words."""
+    return _act(conn, key, "rectify", complaint_id, no=no, words=words)
+
+
+def handle(conn: Connection, *, key: str, complaint_id: int, words: str) -> Outcome:
+    """A report of financial crime is answered and ends. Refused: no_words."""
+    return _act(conn, key, "handle", complaint_id, words=words)
 
 
 def reveal(conn: Connection, *, complaint: int, reason: str) -> dict[str, str | None]:

@@ -46,8 +46,6 @@ def _asked(conn: Connection, statement: str, params: Mapping[str, Any]) -> Any:
         refused = acts.refusal(error)
         if refused is None:
             raise
-        if "at" in refused.params:
-            refused.params["at"] = datetime.fromisoformat(refused.params["at"])
         raise refused from None
 
 

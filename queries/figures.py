@@ -216,7 +216,7 @@ _URGE_EFFECT = text(f"""
         select g.complaint_id, g.sent_at, g.level, min(e.at) as moved_at
           from urged g
           join event e on e.complaint_id = g.complaint_id and e.at > g.sent_at and e.at <= :as_of
-         where e.code not in ('urged', 'urge_acknowledged', 'corrected')
+         where e.code not in ('urged', 'urge_acknowledged', 'corrected', 'noted', 'marked', 'contested', 'contest_decided')      -- no movement of the case
          group by 1, 2, 3)
     select percentile_cont(0.5) within group (order by b.ordinal - a.ordinal)
       from moved m

@@ -210,7 +210,7 @@ def test_the_loser_is_told_of_the_reassignment_even_if_it_was_urged_since(office
 
 
 @pytest.mark.parametrize(("params", "code"), [
-    ({"reason": "  "}, "no_reason"), ({"handler": " 李四 "}, "conflict_of_interest"),
+    ({"reason": "  "}, "no_reason"), ({"handler": " 李 四 "}, "conflict_of_interest"),
     ({"version": 7}, "changed_meanwhile"),
     ({"unit_id": "ningbo"}, "same_unit"), ({"complaint_id": 10**12}, "not_there")])
 def test_what_a_reassignment_may_not_be(office, params, code):
