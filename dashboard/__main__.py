@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
 from dashboard.settings import SettingsError, here, settings                  # noqa: E402
-from queries import accounts, audit, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
+from queries import accounts, audit, calendars, clocks, complaints, connect, db, figures, intake, quality   # noqa: E402
 from queries.viewer import Role, Viewer                                         # noqa: E402
 
 BASES = ("received", "due", "closed")

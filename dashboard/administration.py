@@ -5,7 +5,7 @@ The section and what is opened in it (``item``) stand in the address. What chang
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -67,7 +67,7 @@ def opening_table(frame: pd.DataFrame, ids: Sequence[int], heads: Mapping[str, t
     first, *rest = heads
     config = {first: st.column_config.ButtonColumn(heads[first][0], width=heads[first][1], type="tertiary", key=f"{key}.open", alignment="left")}
     config |= {name: st.column_config.TextColumn(heads[name][0], width=heads[name][1]) for name in rest}
-    st.dataframe(frame, hide_index=True, row_height=tables.ROW_HEIGHT, height=tables.height(len(frame), 14), column_order=list(heads),
+    st.dataframe(tables.plain(frame), hide_index=True, row_height=tables.ROW_HEIGHT, height=tables.height(len(frame), 14), column_order=list(heads),
                  column_config=config, key=key, alt=alt, placeholder=t("unit.none"))
     click = st.session_state.get(f"{key}.open")
     if click and click.row < len(ids):

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, exports, links, words
+from dashboard import data, exports, links, tables, words
 from dashboard.context import Frame
 from dashboard.words import literal, t
 from queries import audit as read
@@ -74,7 +74,7 @@ def chain(f: Frame) -> str:
 
 def table(rows: pd.DataFrame, zone: ZoneInfo, phone: bool) -> None:
     """Time, who, what, complaint, details; a phone gives up the last two."""
-    shown = lines(rows, zone)
+    shown = tables.plain(lines(rows, zone))
     config = st.column_config
     columns = {"at": config.TextColumn(t("audit.col_at"), width=130), "who": config.TextColumn(t("audit.col_who"), width=110),
                "act": config.TextColumn(t("audit.col_act"), width=150), "number": config.TextColumn(t("audit.col_number"), width=130),

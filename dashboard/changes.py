@@ -469,7 +469,7 @@ def _try_year(form: dict) -> None:
 def _year_told(form: dict) -> None:
     told, special = form["told"], [one for one in form["days"] if one[2] in ("holiday", "makeup") or one[3]]
     st.markdown(t("settings.year_would", year=str(form["year"]), code=literal(form["code"]), n=sum(one[1] for one in form["days"]), changed=told["days"]))
-    st.dataframe(pd.DataFrame({"day": [one[0].isoformat() for one in special], "kind": [t(f"settings.day_{one[2]}") for one in special], "name": [one[3] for one in special]}),
+    st.dataframe(pd.DataFrame({"day": [one[0].isoformat() for one in special], "kind": [t(f"settings.day_{one[2]}") for one in special], "name": [words.visible(one[3]) for one in special]}),
                  hide_index=True, height=220, key=f"days_{form['serial']}", alt=t("settings.year_days"),
                  column_config={"day": t("settings.col_day"), "kind": t("settings.col_kind_of_day"), "name": t("settings.col_day_name")})
     if form["seen"]["status"] == "published":

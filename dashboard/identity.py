@@ -81,7 +81,7 @@ def _values(key: int) -> None:
         known = {name: value for name, value in shown[2].items() if value}
         for name, value in known.items():
             st.caption(t(f"reveal.{name}"))
-            st.text(value)
+            st.text(words.visible(value))
         st.caption(t("reveal.left", n=int(left) + 1) if known else t("reveal.nothing"))
 
 

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, compared, data, links, listing, periods, signals, tables, words
+from dashboard import charts, compared, data, links, listing, signals, tables, words
 from dashboard.context import Frame
 from dashboard.periods import Period
 from dashboard.words import literal, t

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, links, listing, periods, signals, tables, words
+from dashboard import data, exports, links, listing, periods, signals, tables, words
 from dashboard.context import Frame
 from dashboard.tables import Column
 from dashboard.words import literal, t
@@ -164,7 +164,7 @@ def imports(f: Frame, phone: bool) -> None:
               t("data.conflicts_line", n=n) if n else t("data.conflicts_none"))
 
 
-def quarantined() -> None:
+def quarantined(f: Frame) -> None:
     """Rows that did not land, by reason; to read and to download."""
     held = data.read(quality.quarantine)
     if held.empty:
@@ -173,15 +173,15 @@ def quarantined() -> None:
     held = held.assign(reason=[words.name("quarantine", code) for code in held["reason"]],
                        complaint_no=held["complaint_no"].fillna(""))
     reasons = held["reason"].value_counts()
-    st.markdown(t("data.quarantine_line", n=len(held), reason=reasons.index[0], count=int(reasons.iloc[0])))
-    st.markdown("　".join(f"{reason} **{n:,}**" for reason, n in reasons.items()))
-    st.dataframe(held.drop(columns="batch_id"), hide_index=True, height="content" if len(held) < 10 else 340,
-                 alt=t("data.quarantine"), key="held", column_config={
-                     "source": t("data.col_source"), "file": t("data.col_file"), "line": t("data.col_line"),
-                     "complaint_no": t("overdue.col_number"), "field": t("data.col_column"),
-                     "value": t("data.col_value"), "reason": t("data.col_reason")})
-    st.download_button(t("data.download"), lambda: held.to_csv(index=False).encode("utf-8-sig"), "quarantine.csv",
-                       "text/csv", icon=":material/download:", on_click="ignore")
+    st.markdown(t("data.quarantine_line", n=len(held), reason=literal(reasons.index[0]), count=int(reasons.iloc[0])))
+    st.markdown("　".join(f"{literal(reason)} **{n:,}**" for reason, n in reasons.items()))
+    labels = {"source": t("data.col_source"), "file": t("data.col_file"), "line": t("data.col_line"),
+              "complaint_no": t("overdue.col_number"), "field": t("data.col_column"),
+              "value": t("data.col_value"), "reason": t("data.col_reason")}
+    st.dataframe(tables.plain(held[list(labels)]), hide_index=True, height="content" if len(held) < 10 else 340,
+                 alt=t("data.quarantine"), key="held", column_config=labels)
+    columns = {name: exports.Column(label, "whole" if name == "line" else "text", 20) for name, label in labels.items()}
+    exports.buttons(held, columns, title=t("data.quarantine"), about=[], as_of=f.as_of, zone=f.zone, key="held")
 
 
 def counted(f: Frame, code: str) -> int:

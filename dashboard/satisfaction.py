@@ -13,7 +13,7 @@ from math import sqrt
 
 import pandas as pd
 
-from dashboard import charts, compared, data, links, listing, periods, signals, tables, words
+from dashboard import charts, compared, data, listing, periods, signals, tables, words
 from dashboard.context import Frame
 from dashboard.periods import Period
 from dashboard.tables import Column

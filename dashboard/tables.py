@@ -208,6 +208,11 @@ def sortable(texts: Sequence[str]) -> list[str]:
 _NUMBER = re.compile(r"(\d[\d,]*)")
 
 
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its texts as they may be shown: without what is not seen and turns what is (words.visible)."""
+    return frame.map(lambda one: words.visible(one) if isinstance(one, str) else one)
+
+
 def unpick(name: str, done: frozenset[int] | None = None) -> None:
     """Take the ticks off some complaints, or off all."""
     kept = f"{name}.picked"

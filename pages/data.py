@@ -49,4 +49,4 @@ with right:
 links.section(t("data.imports"))
 quality.imports(f, phone)
 links.section(t("data.quarantine"))
-quality.quarantined()
+quality.quarantined(f)

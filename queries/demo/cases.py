@@ -6,13 +6,13 @@ is not told: that is what makes open complaints.
 """
 from bisect import bisect
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import blake2b
 from itertools import accumulate
 from math import pi, sin
 from random import Random
 
-from queries.demo import names, texts
+from queries.demo import texts
 from queries.demo.units import Unit, person
 
 DAY, OPENS, WORK = 86_400, 30_600, 32_400               # 08:30, nine hours

@@ -68,7 +68,7 @@ def source_of(conn: Connection) -> Source:
 # What can be done next. c: the complaint, s: its reply clock; only complaints of the source, restricted ones as well.
 _LAST_HOP = """left join lateral (select h.hop_no, h.unit_id, h.signed_at from hop h where h.complaint_id = c.complaint_id
                                    order by h.hop_no desc limit 1) h on true"""
-_ROW = f"""c.complaint_id, c.complaint_no, c.title, c.received_at, c.channel_id, c.category_id, c.unit_id, c.accepting_unit_id,
+_ROW = """c.complaint_id, c.complaint_no, c.title, c.received_at, c.channel_id, c.category_id, c.unit_id, c.accepting_unit_id,
             c.source_unit_id, c.about_unit_id, c.handler, c.anonymous or g.anonymous as nameless, h.hop_no"""
 # Open complaints; most of what is answered came in lately, so that old arrears stay what they are.
 _OPEN = f"""select {_ROW} from clock_span s join complaint c on c.complaint_id = s.complaint_id

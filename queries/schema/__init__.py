@@ -63,7 +63,7 @@ def _roles(conn: Connection) -> None:
     _create(conn, "grant desk_owner to current_user")
     database = conn.execute(text("select quote_ident(current_database())")).scalar_one()
     conn.execute(text(f"grant create on database {database} to desk_owner"))
-    conn.execute(text(f"revoke create on schema public from public"))
+    conn.execute(text("revoke create on schema public from public"))
     conn.execute(text(f"alter database {database} set search_path = desk, public"))
     conn.execute(text("create schema if not exists desk authorization desk_owner"))
     conn.commit()

@@ -41,9 +41,7 @@ def shared_site(shared_database, tmp_path_factory):
 def served(database: str, folder: Path, complaints: int = 3000, log: Path | None = None, prepare: Callable[[], None] = lambda: None, **more: str):
     """Load a demo bank into this database and serve the product on a free port. more: further settings; {port} in one is the port.
     log: where the server's own words go. prepare: what is done to the bank before it is served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(port),
                                 "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | {name: value.format(port=port) for name, value in more.items()}
     subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", str(complaints)], cwd=ROOT, env=environment,
@@ -54,13 +52,21 @@ def served(database: str, folder: Path, complaints: int = 3000, log: Path | None
                               cwd=ROOT, env=environment, stdout=log.open("ab") if log else subprocess.DEVNULL,
                               stderr=subprocess.STDOUT if log else subprocess.DEVNULL)
     try:
-        yield _up(f"http://127.0.0.1:{port}", server)
+        yield up(f"http://127.0.0.1:{port}", server)
     finally:
         server.terminate()
         server.wait(10)
 
 
-def _up(address, server):
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def up(address: str, server: subprocess.Popen) -> str:
+    """The address, as soon as the Streamlit behind it answers."""
     until = time.monotonic() + 30
     while time.monotonic() < until and server.poll() is None:
         try:

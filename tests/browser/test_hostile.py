@@ -4,8 +4,9 @@ safety.md §6, 40. Twice: as a reader meets it, and with the content security po
 the policy that saves us. A server on this machine counts who calls.
 """
 import csv
-import io
 import re
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
@@ -16,7 +17,8 @@ from sqlalchemy.pool import NullPool
 
 from dashboard.navigation import PAGES
 from tests.browser import browser
-from tests.browser.conftest import served
+from tests.browser.conftest import free_port, served, up
+from tests.browser.pictures import ACCOUNT
 from tests.conftest import cloned
 
 BEGIN, END = "H7", "7E"
@@ -28,6 +30,7 @@ CONTROL = "\u202eevil\u202c\u2066x\u2069\u200b\u200f\ufeff\x01\x07\x1b[31m\x7f\x
 FORMULA = '=HYPERLINK("{url}f","x")'
 # Every column that people write and pages show.
 FIELDS = (("unit", "name"), ("unit", "short"), ("unit", "name_en"), ("unit", "short_en"), ("unit_contact", "name"), ("unit_contact", "phone"),
+          ("unit_contact", "email"), ("calendar_year", "origin"),
           ("category", "name"), ("category", "name_en"), ("channel", "name"), ("channel", "name_en"), ("policy", "title"), ("policy", "title_en"),
           ("complaint", "complaint_no"), ("complaint", "title"), ("complaint", "handler"), ("complaint", "person"), ("complaint", "subcategory"),
           ("complaint", "source_unit_value"), ("complaint_text", "text"), ("complaint_text", "demand"), ("complaint_text", "reply"),
@@ -35,7 +38,7 @@ FIELDS = (("unit", "name"), ("unit", "short"), ("unit", "name_en"), ("unit", "sh
           ("reply", "satisfaction"), ("reply", "handled"), ("reply", "handler"), ("reply", "telephone"), ("call_back", "words"),
           ("urge", "contact"), ("urge", "phone"), ("urge", "spoke_to"), ("urge", "note"), ("urge", "user_name"), ("urge", "answer"), ("redo", "reason"),
           ("withdrawal", "reason"), ("delay", "reason"), ("contest", "reason"), ("contest", "decision"), ("directive", "leader"), ("directive", "text"),
-          ("rectification", "measure"), ("app_user", "name"), ("source", "name"), ("workday", "name"), ("import_batch", "file"),
+          ("rectification", "measure"), ("released", "reason"), ("app_user", "name"), ("source", "name"), ("workday", "name"), ("import_batch", "file"),
           ("quarantine", "field"), ("quarantine", "value"), ("quarantine", "reason"))
 
 class Canary:
@@ -72,9 +75,14 @@ def hostile(field: str, url: str) -> str:
 def poison(database: str, url: str) -> dict:
     """Writes hostile text into every field of FIELDS; what a page of one complaint is asked for."""
     engine = create_engine(database, poolclass=NullPool)
+    with engine.begin() as conn:                        # what an act leaves behind in the audit, with its place in the chain
+        conn.execute(text("set local search_path = desk"))
+        conn.execute(text("select audit_add('export', null, jsonb_build_object('list', cast(:said as text)))"), {"said": CONTROL + hostile("audit-params", url)})
     with engine.begin() as conn:
         conn.execute(text("set local session_replication_role = replica"))     # no trigger: as it would lie there from before
         conn.execute(text("set local search_path = desk"))
+        conn.execute(text("""insert into released (complaint_id, reason) select complaint_id, 'x' from complaint join complaint_text using (complaint_id)
+                              where not restricted order by complaint_id % 2 desc, complaint_id limit 3"""))
         conn.execute(text("""insert into quarantine (batch_id, line, field, value, reason)
                              select batch_id, 1, 'x', 'x', 'x' from import_batch limit 3"""))
         for table, column in FIELDS:
@@ -99,14 +107,17 @@ def poison(database: str, url: str) -> dict:
             conn.execute(text(f"alter table {table} enable trigger user"))
         # The richest complaint that is still open: urged, handed on.
         number = conn.execute(text("""select c.complaint_no from complaint c join urge u using (complaint_id) join hop using (complaint_id)
-                                       where c.ended_at is null and c.excluded_at is null and not c.restricted
+                                       where c.ended_at is null and c.excluded_at is null and not c.restricted and not c.anonymous
+                                         and exists (select from complainant p where p.complaint_id = c.complaint_id and p.name <> '')
                                        group by c.complaint_id order by count(*) desc limit 1""")).scalar_one()
         done = conn.execute(text("""select c.complaint_no from complaint c join reply using (complaint_id) join call_back using (complaint_id)
                                      where not c.restricted limit 1""")).scalar_one()
+        released = conn.execute(text("select complaint_no from complaint join released using (complaint_id) limit 1")).scalar_one()
+        source = conn.execute(text("select min(source_id) from source")).scalar_one()
         unit = conn.execute(text("""select parent_id from unit where parent_id in (select unit_id from unit where level = 1) group by 1
                                      order by count(*) limit 1""")).scalar_one()
     engine.dispose()
-    return {"open": number, "done": done, "unit": unit}
+    return {"open": number, "done": done, "unit": unit, "released": released, "source": source}
 
 
 @pytest.fixture(scope="module")
@@ -171,16 +182,24 @@ def found(page, canary) -> tuple[list[str], set[str]]:
 LOOKS = {"as it is": {}, "without the policy": {"bypass_csp": True}, "phone, english, without the policy":
          {"bypass_csp": True, "size": browser.PHONE, "locale": "en-US"}}
 # What a page must show whole, so that a page that shows nothing cannot pass.
-SHOWN = {"review": {"unit-short", "app_user-name"}, "overdue": {"unit_contact-name"}, "complaints": {"complaint-complaint_no"}, "data": {"source-name"},
-         "complaint": {"complaint-title", "complaint_text-text", "complaint_text-demand", "unit_contact-phone"}}
+SHOWN = {"review": {"unit-short", "app_user-name"}, "limits": {"unit-short"}, "overdue": {"unit_contact-name"}, "satisfaction": {"unit-short"},
+         "complaints": {"complaint-complaint_no"}, "data": {"source-name"}, "units": {"unit-short"}, "oversight": {"unit-name"}, "audit": {"audit-params"},
+         "complaint": {"complaint-title", "complaint_text-text", "complaint_text-demand", "unit_contact-phone"},
+         "complaint done": {"reply-facts", "reply-handled", "reply-satisfaction"}, "released": {"complaint-title", "complaint-complaint_no"},
+         "released one": {"complaint_text-text", "complaint_text-demand"}, "settings users": {"app_user-name"},
+         "settings units": {"unit-name", "unit-name_en", "unit_contact-name", "unit_contact-phone"}, "settings sources": {"source-name"},
+         "settings calendars": {"calendar_year-origin"}}
 
 
 def addresses(numbers):
+    """(name, address) of every page, as the account that may open it; a page of several faces once with each."""
+    faces = {"complaint": {which: f"code=all&number={quote(numbers[which])}" for which in ("open", "done")},
+             "released": {"": "", "one": f"number={quote(numbers['released'])}"},
+             "settings": {"users": "section=users&item=1", "units": f"section=units&item={numbers['unit']}", "policies": "section=policies",
+                          "calendars": "section=calendars", "sources": f"section=sources&item={numbers['source']}"}}
     for one in PAGES:
-        if one.key == "complaint":
-            yield from ((f"complaint {which}", f"complaint?code=all&number={quote(number)}") for which, number in numbers.items() if which != "unit")
-        else:
-            yield one.key, f"{one.path}?period=last_month"
+        for face, more in faces.get(one.key, {"": "period=month&act=export" if one.key == "audit" else "period=last_month"}).items():
+            yield f"{one.key} {face}".strip(), f"{one.path}?as={ACCOUNT.get(one.key, 'demo-supervisor')}&notes=true&{more}"
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -190,11 +209,11 @@ def test_no_page_runs_fetches_or_hides_it(site, chromium, canary, look):
     with browser.page(chromium, **LOOKS[look]) as page:
         watched(page, address, canary)
         for name, path in addresses(numbers):
-            page.goto(f"{address}/{path}&as=demo-supervisor&notes=true")
+            page.goto(f"{address}/{path}")
             browser.settled(page, 40_000)
             assert page.locator("h1").count(), f"{name}: the page itself, not a message in its place"
             said, shown = found(page, canary)
-            said += [f"does not show {one}" for one in SHOWN.get(name.split()[0], set()) - shown if "english" not in look]
+            said += [f"does not show {one}" for one in (SHOWN.get(name.split()[0], set()) | SHOWN.get(name, set())) - shown if "english" not in look]
             wrong += [f"{name}: {one}" for one in sorted(set(said))]
             page.wrong.clear(), canary.calls.clear()
     assert not wrong, "\n".join(wrong)
@@ -209,9 +228,10 @@ def test_nor_do_menus_forms_and_what_hovers(site, chromium, canary):
     """What only a click or the mouse brings to light, without the policy."""
     wrong, every = [], set()
 
-    def look(what):
-        page.wait_for_timeout(500)
-        browser.settled(page)
+    def look(what, quickly=False):
+        if not quickly:                                 # a label that hovers comes without the server; what it would call is seen at the next look
+            page.wait_for_timeout(300)
+            browser.settled(page)
         said, shown = found(page, canary)
         wrong.extend(f"{what}: {one}" for one in said)
         every.update(shown)
@@ -240,17 +260,24 @@ def test_nor_do_menus_forms_and_what_hovers(site, chromium, canary):
                 page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
                 page.wait_for_timeout(120)
                 hovered += page.locator(".hoverlayer .hovertext").count()
-                look(f"hover on {path.split('?')[0]}")
+                look(f"hover on {path.split('?')[0]}", quickly=True)
+            look(f"after the hovering on {path.split('?')[0]}")
         assert hovered > 5, "labels of marks were seen"
         open_page(page, site, f"complaint?number={quote(site[1]['open'])}")
-        for button in ("催办", "电话", "转办"):
+        for button in ("催办", "电话", "改派"):
             page.get_by_role("button", name=re.compile(button)).first.click()
             page.get_by_role("dialog").wait_for()
             look(f"form {button}")
             page.get_by_role("dialog").get_by_role("button", name="取消").click()
             page.get_by_role("dialog").wait_for(state="hidden")
+        page.get_by_role("button", name="查看身份信息").first.click()
+        page.get_by_role("dialog").get_by_role("textbox").fill("回电核实情况")
+        page.get_by_role("dialog").get_by_role("button", name="查看60秒").click()
+        page.get_by_role("dialog").wait_for(state="hidden")
+        page.get_by_text(re.compile("秒后自动隐藏")).wait_for()
+        look("who complained")
     assert not wrong, "\n".join(sorted(set(wrong)))
-    assert {"category-name", "channel-name", "unit-short", "app_user-name", "unit_contact-name"} <= every
+    assert {"category-name", "channel-name", "unit-short", "app_user-name", "unit_contact-name"} <= every and "complainant-name" in every
 
 
 def test_an_export_holds_no_formula_and_nothing_unseen(site, chromium, canary):
@@ -283,17 +310,12 @@ st.exception(ValueError("x"))
 
 def test_the_canary_and_the_eyes_see_a_leak(chromium, canary, tmp_path):
     """The same text as Markdown on a page of no product: everything above must be noticed here."""
-    import subprocess
-    import sys
-
     (tmp_path / "leak.py").write_text(PLANTED.format(said=hostile("complaint-title", canary.url), url=canary.url), "utf-8")
-    from tests.browser.conftest import _up, free_port
-
     port = free_port()
     server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "leak.py", "--server.port", str(port), "--server.address", "127.0.0.1",
                                "--server.headless", "true"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        address = _up(f"http://127.0.0.1:{port}", server)
+        address = up(f"http://127.0.0.1:{port}", server)
         with browser.page(chromium) as page:
             watched(page, address, canary)
             page.goto(address)

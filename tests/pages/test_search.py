@@ -3,7 +3,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import text
-from streamlit.testing.v1 import AppTest
 
 from dashboard import listing, permissions, search
 from queries import db
