@@ -4,14 +4,15 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from queries.figures import FILTERS, PLACE, SCOPE, within
+from queries.figures import FILTERS, PLACE, PLACED, SCOPE, within
 
 LINES = ("opening", "received", "moved_in", "reopened", "restored", "done", "moved_out", "excluded", "closing")
 
 # Stretches that touch the period; a step from one stretch to the next inside the same group is neither in nor out.
 _STEPS = f"""{PLACE}, touched as (
-        select s.*, case :by when 'child' then (select p.group_id from place p where p.unit_id = s.unit_id) when 'unit' then s.unit_id else 0 end as group_id
+        select s.*, case :by when 'child' then place.group_id when 'unit' then s.unit_id else 0 end as group_id
           from open_stretch as s
+          {PLACED["child"].format(label="s.label")}
          where s.in_at < :stop and s.out_at >= :start
            and {SCOPE.format(label='s.label')} and {FILTERS}
     ), step as (
