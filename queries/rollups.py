@@ -79,6 +79,7 @@ _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "l
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
           "category_day": ("day",)}                                      # a group -> the steps of time that it can be put together from
+_BELOW = {"child": 1, "child_week": 1, "level": 0}
 _EACH = {"category", "category_id", "channel", "channel_id", "category_channel", "category_day"}
 _GROUP = {"all": "cast('all' as text)", "child": "place.group_id", "level": "place.group_id", "category_id": "r.category_id", "channel_id": "r.channel_id",
           "category": "(select k.name from category as k where k.category_id = r.category_id)",
@@ -100,9 +101,9 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     if found.touched is None or not whole and (found.level is None or found.level >= len(SHIFTS)):
         return None
     level = 0 if whole else found.level
-    if by in ("child", "child_week", "level"):
-        of = conn.execute(text("select level from unit where unit_id = cast(:parent as int)"), params).scalar()
-        level = max(level, -1 if of is None and by != "level" else of or 0) if by == "level" else max(level, 0 if of is None else of + 1)
+    if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
+        parent = conn.execute(text("select level from unit where unit_id = cast(:parent as int)"), params).scalar()
+        level = max(level, 0 if parent is None else parent + _BELOW[by])
     if level >= len(SHIFTS):
         return None
     return Cells(params, level, list(found.touched))
@@ -181,11 +182,11 @@ def _ceil(moment: datetime, step: str) -> datetime:
 
 @cache
 def _cell_statement(codes: tuple[str, ...], by: str) -> TextClause:
-    from queries.figures import PLACES
+    from queries.figures import PLACED, PLACES
     i = CATALOGUE[codes[0]]
     line = LINES[i.cohort, i.unit_of, i.clock]
     columns = ", ".join(f"coalesce(sum(r.n[{line.place(code, part)}]), 0) as {code}_{part}" for code in codes for part in ("den", "num") if (code, part) in line._places())
-    place = "left join place on place.label = r.place" if by in PLACES else ""
+    place = PLACED[by].format(label="r.place") if by in PLACES else ""
     return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, {columns}
       from rollup as r {place}
      where r.line = :line and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi and {_FILTERS}
@@ -218,7 +219,7 @@ def _bits(line: Line) -> str:
     for (code, part), place in line._places().items():
         i = CATALOGUE[code]
         holds = f"({i.den})" if part == "den" else f"({i.den}) and ({i.num})"
-        parts.append(f"(({holds}) is true)::int::bigint << {place - 1}")
+        parts.append(f"((({holds}) is true)::int::bigint << {place - 1})")
     return f"case when {of} then\n               " + "\n             | ".join(parts) + " end"
 
 

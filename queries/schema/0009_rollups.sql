@@ -67,9 +67,10 @@ begin
        or not one_range() or not none_about_me() then
         return null;
     end if;
-    ids := array(select d.complaint_id from (select complaint_id from rollup_dirty limit 20 * most) d
-                  union select f.complaint_id from (select complaint_id from rollup_fact where touched_at > t limit most + 1) f limit most + 1);
-    return case when cardinality(ids) <= most and (select count(*) < 20 * most from (select from rollup_dirty limit 20 * most) d) then ids end;
+    ids := array(select complaint_id from rollup_dirty limit 20 * most) || array(select complaint_id from rollup_fact where touched_at > t limit 20 * most);
+    if cardinality(ids) >= 20 * most then return null; end if;
+    ids := array(select distinct id from unnest(ids) id);
+    return case when cardinality(ids) <= most then ids end;
 end $$;
 
 -- Which of these complaints have a moment after t: time alone changes what they count for, so they are looked at again.
@@ -168,6 +169,7 @@ begin
         execute format('revoke execute on function %s from public', t);
     end loop;
     execute 'revoke execute on function rollup_total(int[]) from public';
-    execute 'grant execute on function unit_shift(int) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
-    execute 'grant execute on function rollup_touched(timestamptz, text, text, int), rollup_sum(int[], int[]), rollup_plus(int[], int[]), rollup_total(int[]) to r_supervisor, r_leader, r_unit';
+    execute 'grant execute on function unit_shift(int), rollup_touched(timestamptz, text, text, int) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
+    execute 'grant execute on function rollup_sum(int[], int[]), rollup_plus(int[], int[]), rollup_total(int[]) to r_supervisor, r_leader, r_unit';
+    execute 'grant execute on function rollup_fold(int) to desk_app, r_intake';
 end $$;
