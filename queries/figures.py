@@ -1,7 +1,8 @@
 """Counts, rates and the rows behind them, all composed from the one catalogue."""
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from math import sqrt
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
@@ -119,12 +120,33 @@ def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: 
     cells = rollups.serving(conn, params, by)
     frames = []
     for some in _parts(tuple(codes)):
-        parts = [pd.read_sql(statement, conn, params=more, index_col="grp") for statement, more in _asked(some, by, params, cells)]
+        parts = _overdue_at(conn, some, by, params) or [pd.read_sql(statement, conn, params=more, index_col="grp")
+                                                        for statement, more in _asked(some, by, params, cells)]
         frames.append(parts[0] if len(parts) == 1 else pd.concat(parts).groupby(level=0, dropna=False).sum())
     result = pd.concat(frames, axis=1).fillna(0).astype("int64")
     if by == "all" and result.empty:
         result = pd.DataFrame(0, index=["all"], columns=result.columns)
     return result
+
+
+_STOCK = {"overdue_open": ("late_in", "late_out"), "overdue_open_5": ("late5_in", "late5_out")}
+
+
+def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict) -> list[pd.DataFrame] | None:
+    """What was overdue at a midnight, from the cells of what came in and went out; None for another question."""
+    zone = ZoneInfo(params["zone"])
+    then = params["as_of"].astimezone(zone)
+    if not set(codes) <= set(_STOCK) or then != then.replace(hour=0, minute=0, second=0, microsecond=0):
+        return None
+    cells = rollups.edges(conn, params | {"as_of": NEVER}, by)
+    if cells is None:
+        return None
+    rows = pd.DataFrame([(row.grp, *(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes)) for row in cells.by_day(conn, by, then.date())],
+                        columns=["grp", *(f"{code}_den" for code in codes)])
+    parts = [rows.groupby("grp", dropna=False).sum()]
+    if cells.touched:
+        parts.append(pd.read_sql(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.touched}, index_col="grp"))
+    return parts
 
 
 def _asked(codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[tuple[TextClause, dict]]:
@@ -257,19 +279,47 @@ _URGE_EFFECT = text(f"""
 
 def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,
            source: int | None = None) -> pd.DataFrame:
-    """`overdue_open` and `backlog` of the catalogue at several moments in one pass: index = moment, in the given order."""
-    params = dict(moments=list(moments), first=min(moments), last=max(moments), category=category, channel=channel, source=source)
-    table = pd.read_sql(_STOCKS, conn, params=params | within(conn, unit), index_col="place")
-    table = table.reindex(range(1, len(moments) + 1), fill_value=0).astype("int64")
+    """`overdue_open` and `backlog` of the catalogue at several moments: index = moment, in the given order. At a midnight open is what was open when
+    the day before it ended."""
+    params = dict(moments=list(moments), first=min(moments), last=max(moments), category=category, channel=channel, source=source, touched=None)
+    params |= within(conn, unit)
+    table = _stocks_from_cells(conn, params)
+    if table is None:
+        table = pd.read_sql(_STOCKS, conn, params=params, index_col="place").reindex(range(1, len(moments) + 1), fill_value=0)
+    table = table.astype("int64")
     table.index = list(moments)
     return table
 
 
+def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
+    """The same from the cells of what came in and went out; None where they do not serve. A moment that is no midnight is read raw."""
+    moments = params["moments"]
+    zone = getattr(moments[0].tzinfo, "key", None)
+    midnight = [zone is not None and (local := m.astimezone(ZoneInfo(zone))) == local.replace(hour=0, minute=0, second=0, microsecond=0) for m in moments]
+    if not all(midnight[:-1]) or not any(midnight):
+        return None
+    cells = rollups.edges(conn, params | {"as_of": NEVER, "zone": zone, "parent": None}, "all")
+    if cells is None:
+        return None
+    days = [m.astimezone(ZoneInfo(zone)).date() for m in moments]
+    rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", max(days))], columns=["day", "overdue_open", "backlog"])
+    table = pd.DataFrame([rows.loc[rows.day < day, ["overdue_open", "backlog"]].sum() for day in days], index=range(1, len(days) + 1))
+    if cells.touched:
+        table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.touched}, index_col="place").reindex(table.index, fill_value=0)
+    if not midnight[-1]:
+        now = params | {"moments": moments[-1:], "first": moments[-1], "last": moments[-1]}
+        table.iloc[-1] = pd.read_sql(_STOCKS, conn, params=now, index_col="place").reindex([1], fill_value=0).iloc[0]
+    return table
+
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)           # nothing was touched after it: only what is not folded yet is read raw
 _STOCKS = text(f"""
-    select m.place, count(*) filter (where s.clock = 'r' and s.due_at < m.moment and {SCOPE.format(label='s.charged_label')}) as overdue_open,
-           count(*) filter (where {SCOPE.format(label='s.label')}) as backlog
+    select m.place, count(*) filter (where s.clock = 'r' and s.due_at < m.moment and s.left_at > m.moment and s.valid_from <= m.moment
+                                       and {SCOPE.format(label='s.charged_label')}) as overdue_open,
+           count(*) filter (where s.valid_from < m.moment and s.left_at >= m.moment and {SCOPE.format(label='s.label')}) as backlog
       from clock_span as s
       join unnest(cast(:moments as timestamptz[])) with ordinality as m(moment, place)
-        on s.valid_from <= m.moment and m.moment < s.valid_to and s.left_at > m.moment
-     where s.clock in ('r', 'o') and s.valid_from <= :last and s.left_at > :first and s.valid_to > :first and {FILTERS}
+        on s.valid_from <= m.moment and m.moment <= s.valid_to and s.left_at >= m.moment
+     where s.clock in ('r', 'o') and s.valid_from <= :last and s.left_at >= :first and s.valid_to >= :first and {FILTERS}
+       and (cast(:touched as bigint[]) is null or s.complaint_id = any (cast(:touched as bigint[])))
      group by 1""")

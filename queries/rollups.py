@@ -8,12 +8,12 @@ The design and what was measured: docs/decisions.md.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, TextClause, create_engine, text
+from sqlalchemy import Connection, Row, TextClause, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from queries.indicators import CATALOGUE, LABELS, Indicator, facts
@@ -49,15 +49,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Grain:
-    """One cube: places of this level, all categories and channels together or each for itself, by day, week or month."""
+    """One cube: places of this level, by day, week or month; each: "" categories and channels together, "c" by category, "ch" by both."""
     number: int
     level: int
-    each: bool
+    each: str
     step: str
 
 
-GRAINS = (Grain(0, 0, False, "day"), Grain(1, 0, True, "day"), Grain(2, 1, False, "day"), Grain(3, 1, True, "month"), Grain(4, 2, False, "week"),
-          Grain(5, 2, False, "month"))
+GRAINS = (Grain(0, 0, "", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "day"), Grain(2, 1, "", "day"), Grain(3, 1, "ch", "month"), Grain(4, 2, "", "week"),
+          Grain(5, 2, "", "month"))
+OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 2, 5))        # where days to done and the links are asked for
+EDGES = 30                                                         # line of what came in and went out, by day: the ledger and stocks at midnight
+EDGE_GRAINS = tuple(g for g in GRAINS if g.number in (0, 2))
+EDGE = {"received": 1, "reopened": 2, "restored": 3, "moved_in": 4, "done": 5, "excluded": 6, "moved_out": 7, "open_in": 8, "open_out": 9,
+        "late_in": 10, "late_out": 11, "late5_in": 12, "late5_out": 13}
+# Counts of what is open that no passing of time changes.
+OPEN = ("urge_unsigned", "directive_open", "withdrawal_pending", "to_approve")
 
 
 def _lines() -> dict[tuple[str, str, str], Line]:
@@ -66,21 +73,24 @@ def _lines() -> dict[tuple[str, str, str], Line]:
         own = f"{i.den} {i.num}"
         if i.cohort in ("received", "due", "closed") and i.clock in ("r", "d", "o") and i.code not in MOVING and ":start" not in own:
             found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
+        elif i.code in OPEN:
+            found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
     return {key: Line(number, *key, tuple(codes)) for number, (key, codes) in enumerate(sorted(found.items()), 1)}
 
 
 LINES = _lines()
+LABEL = {"charged": "{}.charged_label", "about": "{}.about_label", "responsible": "{}.label"}
+DAY = {"received": "{}.received_day", "due": "{}.due_day", "closed": "{}.closed_day", "open": "date '2000-01-01'"}      # what is open has no day
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
 
-_TOUCHED = text("select rollup_touched(:as_of, :zone, :catalogue) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level")
+_TOUCHED = text("select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level")
 _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "level": ("day", "week", "month"), "category": ("day", "week", "month"),
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
           "category_day": ("day",)}                                      # a group -> the steps of time that it can be put together from
 _BELOW = {"child": 1, "child_week": 1, "level": 0}
-_EACH = {"category", "category_id", "channel", "channel_id", "category_channel", "category_day"}
 _GROUP = {"all": "cast('all' as text)", "child": "place.group_id", "level": "place.group_id", "category_id": "r.category_id", "channel_id": "r.channel_id",
           "category": "(select k.name from category as k where k.category_id = r.category_id)",
           "channel": "(select k.name from channel as k where k.channel_id = r.channel_id)", "category_channel": "r.category_id * 1000 + r.channel_id",
@@ -134,6 +144,8 @@ class Cells:
         line = LINES.get((i.cohort, i.unit_of, i.clock))
         if line is None or not set(codes) <= set(line.codes):
             return None
+        if i.cohort == "open":
+            return self._now(line, codes, by)
         found = self.span(by, past=i.cohort == "due")
         if found is None:
             return None
@@ -141,15 +153,28 @@ class Cells:
         params = {"line": line.number, "grain": grain.number, "first": start.date(), "last": end.date()}
         return Core(_cell_statement(codes, by), _stored_statement(codes, by), params, start, end, rest)
 
+    def _now(self, line: Line, codes: tuple[str, ...], by: str) -> Core | None:
+        each = self._each(by)
+        grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each)), None)
+        if grain is None or not {"day", "week", "month"} <= set(_STEPS[by]):
+            return None
+        params = {"line": line.number, "grain": grain.number, "first": date(2000, 1, 1), "last": date(2000, 1, 2)}
+        return Core(_cell_statement(codes, by), _stored_statement(codes, by), params, self.params["start"], self.params["end"], [])
+
+    def _each(self, by: str) -> str:
+        """Which of category and channel a grain has to keep apart."""
+        p = self.params
+        return ("c" if p["category"] is not None or by.startswith("category") else "") + ("h" if p["channel"] is not None or by.startswith(("channel", "category_channel")) else "")
+
     def span(self, by: str, past: bool) -> tuple[Grain, datetime, datetime, list[tuple[datetime, datetime]]] | None:
         """The grain that leaves least of the period to the raw rows, and what it covers. past: only days that are over."""
         p, zone = self.params, ZoneInfo(self.params["zone"])
-        each = by in _EACH or p["category"] is not None or p["channel"] is not None
+        each = self._each(by)
         today = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
         asked_start, asked_end = (_local(p[name], zone) for name in ("start", "end"))
         best = None
         for grain in GRAINS:
-            if grain.level < self.level or grain.each < each or grain.step not in _STEPS[by]:
+            if grain.level < self.level or not set(each) <= set(grain.each) or grain.step not in _STEPS[by]:
                 continue
             start, end = _ceil(asked_start, grain.step), _floor(min(asked_end, today) if past else asked_end, grain.step)
             if start >= end:
@@ -199,7 +224,7 @@ def _stored_statement(codes: tuple[str, ...], by: str) -> TextClause:
     from queries.figures import PLACED, PLACES, SCOPE
     i = CATALOGUE[codes[0]]
     line = LINES[i.cohort, i.unit_of, i.clock]
-    bits, label, day = f"r.bits[{line.number}]", f"r.{i.unit_of}_label", f"r.{i.cohort}_day"
+    bits, label, day = f"r.bits[{line.number}]", LABEL[i.unit_of].format("r"), DAY[i.cohort].format("r")
     columns = ", ".join(f"- sum(({bits} >> {line.place(code, part) - 1}) & 1)::bigint as {code}_{part}"
                         for code in codes for part in ("den", "num") if (code, part) in line._places())
     place = PLACED[by].format(label=label) if by in PLACES else ""
@@ -209,12 +234,56 @@ def _stored_statement(codes: tuple[str, ...], by: str) -> TextClause:
      group by 1""")
 
 
+# -- what came in and went out: the ledger, stocks at a midnight --------------------------------------------------------------------------
+
+def edges(conn: Connection, params: dict, by: str = "all") -> "Edges | None":
+    """The cells of what came in and went out for this question (lo, hi, zone, category, channel, source, parent; as_of), or None."""
+    if params["category"] is not None or params["channel"] is not None or by not in ("all", "child"):
+        return None
+    cells = serving(conn, params, by)
+    if cells is None or cells.level > 1:
+        return None
+    roots = conn.execute(text("select count(*) from unit where parent_id is null")).scalar_one()
+    if cells.level == 0 and params["lo"] <= 0 and roots > 1:       # what moves between roots stays inside the whole
+        return None
+    return Edges(params, next(g for g in EDGE_GRAINS if g.level == cells.level), cells.touched)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Sums of edges; `touched` complaints are left out of them, to be read raw in their stead."""
+    params: dict
+    grain: Grain
+    touched: list[int]
+
+    def by_day(self, conn: Connection, by: str, until: date) -> list[Row]:
+        """Rows (grp, day, and a count for each kind of EDGE by its name) of the days before `until`, in order."""
+        more = {"grain": self.grain.number, "shift": SHIFTS[self.grain.level], "until": until, "touched": self.touched}
+        return list(conn.execute(_edge_statement(by, bool(self.touched)), self.params | more))
+
+
+@cache
+def _edge_statement(by: str, touched: bool) -> TextClause:
+    from queries.figures import PLACED, PLACES
+    sums = ", ".join(f"sum(r.n[{kind}])::bigint as {name}" for name, kind in EDGE.items())
+    less = f"""
+          union all
+        select e.place, e.day, (select array_agg(case when k = e.kind then -1 else 0 end order by k) from generate_series(1, {len(EDGE)}) as k)
+          from rollup_fact as f cross join lateral rollup_edge_cells(f.edges, :shift) as e
+         where f.complaint_id = any (cast(:touched as bigint[])) and e.place between :lo and :hi and e.day < :until""" if touched else ""
+    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, r.day, {sums}
+      from (select r.place, r.day, r.n from rollup as r
+             where r.line = {EDGES} and r.grain = :grain and r.place between :lo and :hi and r.day < :until{less}) as r
+      {PLACED[by].format(label="r.place") if by in PLACES else ""}
+     group by 1, 2 order by 2""")
+
+
 # -- what set-up compiles from the catalogue --------------------------------------------------------------------------------------------
 
 def _bits(line: Line) -> str:
     """One bit for each count; only of what is settled, but for what a receipt already decides."""
     of = {"received": f"s.clock = '{line.clock}'", "due": f"s.clock = '{line.clock}' and s.left_at <= look_at and s.due_at is not null",
-          "closed": f"s.clock = '{line.clock}' and s.ended_at <= look_at"}[line.cohort]
+          "closed": f"s.clock = '{line.clock}' and s.ended_at <= look_at", "open": f"s.clock = '{line.clock}' and s.left_at > look_at"}[line.cohort]
     parts = []
     for (code, part), place in line._places().items():
         i = CATALOGUE[code]
@@ -233,11 +302,12 @@ def _look() -> str:
                                       for flag, (start, to) in zip(flags, spent("s.started_ord", "s.days_used", ordinals)))
     bits = ",\n           ".join(_bits(line) for line in LINES.values())
     body = f"""
-        select s.complaint_id, s.clock, s.category_id, s.channel_id, s.restricted, s.about_label, s.charged_label,
+        select s.complaint_id, s.clock, s.category_id, s.channel_id, s.restricted, s.label, s.about_label, s.charged_label,
                (s.received_at at time zone h.zone)::date, (s.due_at at time zone h.zone)::date,
                case when s.ended_at <= look_at then (s.ended_at at time zone h.zone)::date end, s.days_used,
                array[{bits}],
-               case when s.clock = 'r' and s.ended_at <= look_at and s.state <> 'X' then array[{links}] end, look_at
+               case when s.clock = 'r' and s.ended_at <= look_at and s.state <> 'X' then array[{links}] end,
+               case when s.clock = 'r' then rollup_edges(s.complaint_id) end, look_at
           from {facts(bits, 'links.')}
           join calendar as k on k.calendar_id = s.calendar_id
          cross join rollup_head as h
@@ -250,43 +320,55 @@ def _cells(line: Line) -> tuple[str, str, str]:
     """Day, label and counts of one line, of rows `f` with their weight `w` (+1 or -1)."""
     column = f"f.bits[{line.number}]"
     counts = ", ".join(f"sum(w * (({column} >> {place}) & 1)::int)" for place in range(line.width))
-    return f"f.{line.cohort}_day", f"f.{line.unit_of}_label", f"array[{counts}]::int[]"
+    return DAY[line.cohort].format("f"), f"{LABEL[line.unit_of].format('f')}", f"array[{counts}]::int[]"
 
 
-def _spread(day: str, label: str) -> str:
+def _spread(day: str, label: str, grains: tuple[Grain, ...] = GRAINS) -> str:
     """A row in each grain: its place and day."""
     step = {"day": day, "week": f"date_trunc('week', {day})::date", "month": f"date_trunc('month', {day})::date"}
     return ", ".join(f"({g.number}, ({label} >> {SHIFTS[g.level]}) << {SHIFTS[g.level]}, {step[g.step]}, "
-                     + ("f.category_id, f.channel_id" if g.each else "0::smallint, 0::smallint") + ")" for g in GRAINS)
+                     + ("f.category_id" if g.each else "0::smallint") + (", f.channel_id)" if g.each == "ch" else ", 0::smallint)") for g in grains)
 
 
-def _adds(rows: str) -> Iterator[str]:
-    """A statement for each line that adds these rows (columns w and those of rollup_fact) to the cells."""
-    into = """insert into rollup as r (line, grain, place, day, category_id, channel_id, restricted, n)
-        select {number}, g.grain, g.place, g.day, g.category_id, g.channel_id, g.restricted, g.n from ({cells}) as g where g.n <> {nothing}
-        on conflict (line, grain, place, day, category_id, channel_id, restricted) do update set n = rollup_sum(r.n, excluded.n)"""
+def _sums(rows: str) -> Iterator[tuple[int, str]]:
+    """Number of each line, and the cells that these rows (columns w and those of rollup_fact) add up to, without those of nothing."""
     group = "group by g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted"
     for line in LINES.values():
         day, label, counts = _cells(line)
-        yield into.format(number=line.number, nothing=f"array_fill(0, array[{line.width}])", cells=f"""
+        yield line.number, f"""select * from (
             select g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted, {counts} as n
               from {rows} as f cross join lateral (values {_spread(day, label)}) as g (grain, place, day, category_id, channel_id)
-             where f.bits[{line.number}] <> 0 and {day} is not null and isfinite({day}) {group}""")
+             where f.bits[{line.number}] <> 0 and {day} is not null and isfinite({day}) {group}) as x where n <> array_fill(0, array[{line.width}])"""
     closed = LINES["closed", "charged", "r"]
     done = f"f.bits[{closed.number}] & (1::bigint << {closed.place('days_done', 'den') - 1}) <> 0"
     for number, days, where in ((DAYS, "f.days_used", done), *((number, f"f.links[{place}]", "true") for place, number in enumerate(LINKS, 1))):
-        inner = f"""
+        yield number, f"""select grain, place, day, category_id, channel_id, restricted, rollup_by_days(array_agg(days), array_agg(n)) as n from (
             select g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted, greatest({days}, 0) as days, sum(w)::int as n
-              from {rows} as f cross join lateral (values {_spread("f.closed_day", "f.charged_label")}) as g (grain, place, day, category_id, channel_id)
-             where f.clock = 'r' and {days} is not null and f.closed_day is not null and {where} {group}, greatest({days}, 0)"""
-        yield into.format(number=number, nothing="'{}'::int[]", cells=f"""
-            select grain, place, day, category_id, channel_id, restricted, rollup_by_days(array_agg(days), array_agg(n)) as n
-              from ({inner}) as d where n <> 0 group by grain, place, day, category_id, channel_id, restricted""")
+              from {rows} as f cross join lateral (values {_spread("f.closed_day", "f.charged_label", OF_DAYS)}) as g (grain, place, day, category_id, channel_id)
+             where f.clock = 'r' and {days} is not null and f.closed_day is not null and {where} {group}, greatest({days}, 0)) as x
+             where n <> 0 group by grain, place, day, category_id, channel_id, restricted"""
+    sums = ", ".join(f"coalesce(sum(w) filter (where e.kind = {kind}), 0)" for kind in EDGE.values())
+    yield EDGES, f"""select * from (
+            select g.grain, e.place, e.day, 0::smallint as category_id, 0::smallint as channel_id, f.restricted, array[{sums}]::int[] as n
+              from {rows} as f cross join (values {", ".join(f"({g.number}, {SHIFTS[g.level]})" for g in EDGE_GRAINS)}) as g (grain, shift)
+             cross join lateral rollup_edge_cells(f.edges, g.shift) as e
+             group by g.grain, e.place, e.day, f.restricted) as x where n <> array_fill(0, array[{len(EDGE)}])"""
+
+
+def _adds(rows: str) -> Iterator[str]:
+    """A statement for each line that adds these rows to the cells."""
+    for number, cells in _sums(rows):
+        yield f"""insert into rollup as r (line, grain, place, day, category_id, channel_id, restricted, n)
+            select {number}, grain, place, day, category_id, channel_id, restricted, n from ({cells}) as g
+            on conflict (line, grain, place, day, category_id, channel_id, restricted) do update set n = rollup_sum(r.n, excluded.n)"""
 
 
 _BY_DAYS = """create or replace function rollup_by_days(days int[], n int[]) returns int[] language sql immutable parallel safe as $$
     select array_agg(coalesce(u.n, 0) order by i.d) from generate_series(0, (select max(x) from unnest(days) x)) as i(d)
       left join unnest(days, n) as u(d, n) on u.d = i.d $$"""
+
+
+_WHOLE = "(select 1 as w, x.* from rollup_fact as x)"
 
 
 def _add() -> str:
@@ -299,7 +381,7 @@ def _add() -> str:
 def compiled() -> tuple[str, str]:
     """The digest of what is compiled, and the statements (one text)."""
     statements = ";\n".join((_BY_DAYS, _look(), _add()))
-    return sha256((statements + "".join(_adds("rollup_fact"))).encode()).hexdigest()[:16], statements
+    return sha256((statements + "".join(_adds(_WHOLE))).encode()).hexdigest()[:16], statements
 
 
 def install(conn: Connection, zone: str) -> bool:
@@ -353,7 +435,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[str], None] = lambda words
             with engine.begin() as conn:
                 owner(conn).execute(text(statement.replace(":", r"\:")))
 
-        list(pool.map(add, _adds("(select 1 as w, x.* from rollup_fact as x)")))
+        list(pool.map(add, _adds(_WHOLE)))
     with engine.begin() as conn:
         owner(conn).execute(text("""insert into rollup_dirty select rollup_pending(array(select complaint_id from clock_span where valid_from > clock_timestamp()
                                         or (isfinite(left_at) and left_at > clock_timestamp())), clock_timestamp())"""))
@@ -363,3 +445,29 @@ def build(url: str, *, jobs: int = 2, told: Callable[[str], None] = lambda words
             conn.execute(text(f"vacuum analyze {table}"))
     engine.dispose()
     return looked
+
+
+def check(conn: Connection, *, told: Callable[[str], None] = lambda words: None) -> tuple[list[int], int]:
+    """Look at every complaint again and add everything up again, as the schema's owner: complaints that count for something else than is stored
+    (without those that wait for a fold), and how many cells differ from the stored complaints' sums. ([], 0) = equal to the raw rows."""
+    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, days_used, bits, links, edges"
+    wrong: list[int] = []
+    last = conn.execute(text("select coalesce(max(complaint_id), 0) from complaint")).scalar_one()
+    for start in range(0, last + 1, CHUNK):
+        wrong += conn.execute(text(f"""
+            with ids as materialized (select array_agg(complaint_id) as ids from complaint where complaint_id between :a and :b
+                                         and complaint_id not in (select complaint_id from rollup_dirty)),
+                 look as materialized (select {fields} from ids, rollup_look(ids.ids, clock_timestamp())),
+                 kept as materialized (select {fields} from rollup_fact where complaint_id between :a and :b
+                                          and complaint_id not in (select complaint_id from rollup_dirty))
+            select distinct complaint_id from ((table look except all table kept) union all (table kept except all table look)) x"""),
+            {"a": start, "b": start + CHUNK - 1}).scalars()
+        told(f"{min(start + CHUNK, last):,}")
+    cells = 0
+    for number, sums in _sums(_WHOLE):
+        cells += conn.execute(text(f"""
+            with new as (select grain, place, day, category_id, channel_id, restricted, rollup_trim(n) as n from ({sums.replace(":", chr(92) + ":")}) x),
+                 old as (select grain, place, day, category_id, channel_id, restricted, rollup_trim(n) as n from rollup where line = {number})
+            select count(*) from ((select * from new where n is not null except all select * from old where n is not null)
+                                   union all (select * from old where n is not null except all select * from new where n is not null)) x""")).scalar_one()
+    return sorted(wrong), cells

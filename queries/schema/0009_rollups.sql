@@ -12,6 +12,7 @@ create table rollup_fact (
     category_id  smallint not null,
     channel_id   smallint not null,
     restricted   boolean not null,
+    label        bigint not null,
     about_label  bigint not null,
     charged_label bigint not null,
     received_day date not null,                    -- days of the office's time zone
@@ -20,6 +21,7 @@ create table rollup_fact (
     days_used    int,
     bits         bigint[] not null,                -- null elements: not counted in that line
     links        int[],                            -- working days at each link of the work
+    edges        int[],                            -- what came in and went out, see rollup_edges()
     touched_at   timestamptz not null,
     primary key (complaint_id, clock)
 );
@@ -53,25 +55,69 @@ create function rollup_sum(a int[], b int[]) returns int[] language sql immutabl
     select array_agg(coalesce(x, 0) + coalesce(y, 0) order by i) from unnest(a, b) with ordinality as u(x, y, i) $$;
 create function rollup_plus(a int[], b int[]) returns int[] language sql immutable parallel safe as $$
     select case when a is null then b when b is null then a else rollup_sum(a, b) end $$;
+-- Without zeros at the end; null where nothing is left: for comparing.
+create function rollup_trim(n int[]) returns int[] language sql immutable parallel safe as $$
+    select n[1:(select max(i) from unnest(n) with ordinality as u(x, i) where x <> 0)] where exists (select from unnest(n) x where x <> 0) $$;
 create aggregate rollup_total(int[]) (sfunc = rollup_plus, stype = int[], combinefunc = rollup_plus, parallel = safe);
 
 -- Whether this account's figures may come from the cells, and which complaints have to be looked at raw in their place because they were touched
--- after t (or are not folded yet). Null: the cells do not serve. Service centres, departments and discipline are not places in the tree; whoever is
--- complained about by name has complaints missing; both read raw rows, as does anybody where very much was touched since.
-create function rollup_touched(t timestamptz, zone text, catalogue text, most int default 2000) returns bigint[]
+-- after t (or are not folded yet, or are about the reader). Null: the cells do not serve. Service centres, departments and discipline are not places in
+-- the tree and read raw rows, as does anybody where very much was touched since.
+create function rollup_touched(t timestamptz, zone text, catalogue text, lo bigint, hi bigint, most int default 2000) returns bigint[]
 language plpgsql stable security definer set search_path = desk, pg_temp as $$
 declare ids bigint[];
 begin
     if not exists (select from rollup_head h where h.ready and h.zone = rollup_touched.zone and h.catalogue = rollup_touched.catalogue)
        or not exists (select from app_user u where u.user_id = me() and holds(u) and u.role in ('supervisor', 'leader', 'unit'))
-       or not one_range() or not none_about_me() then
+       or not one_range() or not sees_all() and (lo < my_lo() or hi > my_hi()) then      -- beyond the scope some rows are seen, for other reasons than their place
         return null;
     end if;
     ids := array(select complaint_id from rollup_dirty limit 20 * most) || array(select complaint_id from rollup_fact where touched_at > t limit 20 * most);
     if cardinality(ids) >= 20 * most then return null; end if;
-    ids := array(select distinct id from unnest(ids) id);
+    ids := array(select distinct id from unnest(ids || about_me()) id);      -- complaints about the reader are in the cells, and not in what the reader sees
     return case when cardinality(ids) <= most then ids end;
 end $$;
+
+-- When a complaint came into a unit's hands and left them, and since when it was late there: three numbers for each edge. Day (since 2000) * 16 + kind,
+-- the place at level 1 (its label >> 39), and for a move the place it came from or went to (else -1): a move inside a place is none.
+-- Kinds: 1 received 2 reopened 3 restored 4 moved in 5 done 6 excluded 7 moved out, as the ledger has them; 8 9 open from, to; by accountable unit
+-- 10 11 overdue from, to; 12 13 by more than five working days. An edge of 1 to 9 lies on its day; of 10 to 13 on the day before where it is midnight,
+-- so that what was overdue at a midnight is the sum of the days before it.
+create function rollup_edges(id bigint) returns int[] language sql stable security definer set search_path = desk, pg_temp as $$
+    with stretch as (
+        select s.*, z.tz, h.zone, (s.label >> 39)::int as at, (s.charged_label >> 39)::int as charged_at,
+               (case when s.left_at = 'infinity' then null when s.excluded_at = s.left_at and (s.ended_at is null or s.ended_at > s.excluded_at) then 'x'
+                     when s.ended_at <= s.left_at then 'd' else 'm' end) as out_by,
+               case when s.entry in ('m', 'c', 'l', 'a') and lag(s.left_at) over w = s.valid_from then (lag(s.label) over w >> 39)::int else -1 end as came_from,
+               case when lead(s.valid_from) over w = s.left_at then (lead(s.label) over w >> 39)::int else -1 end as goes_to
+          from clock_span s join calendar z using (calendar_id) cross join rollup_head h
+         where s.complaint_id = id and s.clock in ('r', 'o') and (s.entry in ('r', 'o') or s.left_at > s.valid_from)
+        window w as (partition by s.clock order by s.seq)
+    ), late as (
+        select s.*, greatest(s.valid_from, s.due_at + interval '1 microsecond') as late_at,
+               (select greatest(s.valid_from, d.day::timestamp at time zone s.tz) from workday d
+                 where d.calendar_id = s.calendar_id and d.working and d.ordinal = s.due_ord + 6) as late5_at
+          from stretch s where s.clock = 'r' and s.due_at < s.left_at and isfinite(s.due_at)
+    ), edge (moment, kind, at, other, zone) as (
+        select valid_from, case entry when 'r' then 1 when 'o' then 2 when 't' then 2 when 'e' then 3 else 4 end, at, came_from, zone from stretch
+        union all select left_at, case out_by when 'd' then 5 when 'x' then 6 else 7 end, at, case out_by when 'm' then goes_to else -1 end, zone from stretch where out_by is not null
+        union all select valid_from, 8, at, -1, zone from stretch
+        union all select left_at, 9, at, -1, zone from stretch where out_by is not null
+        union all select late_at - interval '1 microsecond', 10, charged_at, -1, zone from late where late_at < left_at
+        union all select left_at - interval '1 microsecond', 11, charged_at, -1, zone from late where late_at < left_at and out_by is not null
+        union all select late5_at - interval '1 microsecond', 12, charged_at, -1, zone from late where late5_at < left_at
+        union all select left_at - interval '1 microsecond', 13, charged_at, -1, zone from late where late5_at < left_at and out_by is not null
+    )
+    select array_agg(x order by e.place, p) from (
+        select row_number() over (order by moment, kind, at) as place, ((moment at time zone zone)::date - date '2000-01-01') * 16 + kind as day, at, other from edge
+         where not (kind in (4, 7) and other = at)) e
+     cross join lateral (values (1, e.day), (2, e.at), (3, e.other)) v (p, x) $$;
+
+-- The same as cells of the level that a label cut off at `shift` stands for (55: roots, 39: level 1), without moves inside a place.
+create function rollup_edge_cells(edges int[], shift int) returns table (place bigint, day date, kind int) language sql immutable parallel safe as $$
+    select (edges[i + 1] >> (shift - 39) << (shift - 39))::bigint << 39, date '2000-01-01' + (edges[i] >> 4), edges[i] & 15
+      from generate_series(1, cardinality(edges), 3) as i
+     where edges[i + 2] < 0 or edges[i + 2] >> (shift - 39) <> edges[i + 1] >> (shift - 39) $$;
 
 -- Which of these complaints have a moment after t: time alone changes what they count for, so they are looked at again.
 create function rollup_pending(ids bigint[], t timestamptz) returns setof bigint language sql stable security definer set search_path = desk, pg_temp as $$
@@ -82,7 +128,10 @@ create function rollup_pending(ids bigint[], t timestamptz) returns setof bigint
     union select complaint_id from hop where complaint_id = any (ids) and greatest(sent_at, signed_at) > t
     union select complaint_id from withdrawal where complaint_id = any (ids) and greatest(requested_at, verified_at) > t
     union select complaint_id from regulator_report where complaint_id = any (ids) and greatest(reported_at, receipt_at) > t
-    union select complaint_id from event where complaint_id = any (ids) and cut and at > t $$;
+    union select complaint_id from event where complaint_id = any (ids) and cut and at > t
+    union select complaint_id from urge where complaint_id = any (ids) and greatest(sent_at, acknowledged_at) > t
+    union select complaint_id from directive where complaint_id = any (ids) and greatest(at, answered_at) > t
+    union select complaint_id from contest where complaint_id = any (ids) and greatest(requested_at, decided_at) > t $$;
 
 -- One fold: takes what was noted, looks at those complaints again, moves the difference into the cells. Only one runs at a time (advisory lock).
 -- How many complaints; -1: somebody else is folding. Notes taken here are older than the look, so nothing falls between; what a writer notes
@@ -103,8 +152,9 @@ begin
        and not exists (select from unnest(new) n where n.complaint_id = f.complaint_id and n.clock = f.clock);
     insert into rollup_fact select n.* from unnest(new) n
     on conflict (complaint_id, clock) do update set category_id = excluded.category_id, channel_id = excluded.channel_id, restricted = excluded.restricted,
-        about_label = excluded.about_label, charged_label = excluded.charged_label, received_day = excluded.received_day, due_day = excluded.due_day,
-        closed_day = excluded.closed_day, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, touched_at = excluded.touched_at;
+        label = excluded.label, about_label = excluded.about_label, charged_label = excluded.charged_label, received_day = excluded.received_day, due_day = excluded.due_day,
+        closed_day = excluded.closed_day, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, edges = excluded.edges,
+        touched_at = excluded.touched_at;
     insert into rollup_dirty select rollup_pending(ids, t);
     return cardinality(ids);
 end $$;
@@ -138,7 +188,7 @@ begin
     return null;
 end $$;
 do $$ declare t text; begin
-    foreach t in array array['reply', 'hop', 'regulator_report'] loop
+    foreach t in array array['reply', 'hop', 'regulator_report', 'urge', 'directive', 'contest'] loop
         execute format('create trigger rollup_added after insert on %I referencing new table as fresh for each statement execute function rollup_note()', t);
         execute format('create trigger rollup_changed after update on %I referencing new table as fresh for each statement execute function rollup_note()', t);
     end loop;
@@ -146,7 +196,8 @@ do $$ declare t text; begin
 end $$;
 
 -- Overdue and open, by limit: what the cells leave out because time alone moves it.
-create index span_open_due on clock_span (clock, due_at) include (charged_label, charged_unit_id, category_id, channel_id) where left_at = 'infinity';
+create index span_open_due on clock_span (clock, due_at) include (complaint_id, restricted, valid_from, valid_to, target_at, ended_at, excluded_at, label, charged_label,
+    about_label, unit_id, charged_unit_id, category_id, channel_id, source_id, calendar_id, due_ord, started_ord) where left_at = 'infinity';
 
 do $$
 declare
@@ -169,7 +220,7 @@ begin
         execute format('revoke execute on function %s from public', t);
     end loop;
     execute 'revoke execute on function rollup_total(int[]) from public';
-    execute 'grant execute on function unit_shift(int), rollup_touched(timestamptz, text, text, int) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
-    execute 'grant execute on function rollup_sum(int[], int[]), rollup_plus(int[], int[]), rollup_total(int[]) to r_supervisor, r_leader, r_unit';
+    execute 'grant execute on function unit_shift(int), rollup_touched(timestamptz, text, text, bigint, bigint, int) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
+    execute 'grant execute on function rollup_sum(int[], int[]), rollup_plus(int[], int[]), rollup_total(int[]), rollup_edge_cells(int[], int) to r_supervisor, r_leader, r_unit';
     execute 'grant execute on function rollup_fold(int) to desk_app, r_intake';
 end $$;
