@@ -112,4 +112,4 @@ def rows(conn: Connection, line: str, *, as_of: datetime, start: datetime, end: 
          channel: int | None = None, source: int | None = None, parent: int | None = None, group: int | None = None) -> list[int]:
     """The complaints behind one line of the ledger, one id for each count (a complaint that came twice stands twice)."""
     params = _params(conn, as_of, start, end, unit, category, channel, source, parent, "whole" if group is None else "child")
-    return list(conn.execute(_LIST, params | {"line": line, "group": group}).scalars())
+    return list(conn.execute(_LIST, params | {"line": line, "group": group, "touched": None}).scalars())

@@ -188,7 +188,7 @@ begin
     return null;
 end $$;
 do $$ declare t text; begin
-    foreach t in array array['reply', 'hop', 'regulator_report', 'urge', 'directive', 'contest'] loop
+    foreach t in array array['call_back', 'reply', 'hop', 'regulator_report', 'urge', 'directive', 'contest'] loop
         execute format('create trigger rollup_added after insert on %I referencing new table as fresh for each statement execute function rollup_note()', t);
         execute format('create trigger rollup_changed after update on %I referencing new table as fresh for each statement execute function rollup_note()', t);
     end loop;
