@@ -38,7 +38,7 @@ def engine(url: str) -> Engine:
 def _transaction(urls: dict[str, str], viewer: Viewer, *, read_only: bool, timeout_ms: int) -> Iterator[Connection]:
     with engine(urls[viewer.database_login]).connect() as conn, conn.begin():
         if read_only:
-            conn.execute(text("set transaction read only"))
+            conn.execute(text("set transaction isolation level repeatable read, read only"))      # what is put together from several statements is of one moment
         conn.execute(text(f"set local role {viewer.database_role}"))          # a StrEnum's value, never a person's
         conn.execute(text("select set_config('app.user_id', :u, true), set_config('statement_timeout', :t, true)"),
                      {"u": str(viewer.user_id), "t": str(timeout_ms)})

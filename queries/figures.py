@@ -1,11 +1,13 @@
 """Counts, rates and the rows behind them, all composed from the one catalogue."""
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from math import sqrt
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
+from queries import rollups
 from queries.indicators import CATALOGUE, COHORTS, DATES, LABELS, STATES, UNIT_IDS, Indicator, facts
 
 # A unit is a range of the tree. :lo and :hi come from `within()` as values, not as a sub-select: the planner then knows how wide they are.
@@ -13,25 +15,25 @@ SCOPE = "({label} between :lo and :hi and ((select ask_one()) or {label} <@ (sel
 FILTERS = """(cast(:category as int) is null or s.category_id = cast(:category as int))
        and (cast(:channel as int) is null or s.channel_id = cast(:channel as int))
        and (cast(:source as int) is null or s.source_id = cast(:source as int))"""
-# The unit each unit is counted under: the children of :parent, and :parent for what it has itself.
+# The units that complaints are counted under: the children of :parent, and :parent for what it has itself. A complaint's place among them is its
+# unit's label cut off at their level (unit_shift): no look at the forty thousand outlets below.
 PLACE = """place as (
-        select u.unit_id, g.unit_id as group_id
-          from unit as g
-          join unit as u on u.label between g.label and g.label_end
-         where g.parent_id is not distinct from cast(:parent as int)
-        union all
-        select u.unit_id, u.unit_id from unit as u where u.unit_id = cast(:parent as int))"""
+        select g.unit_id as group_id, g.label from unit as g
+         where g.parent_id is not distinct from cast(:parent as int) or g.unit_id = cast(:parent as int))"""
 # The same for all units that stand as deep as `parent`: its peers, wherever they are.
-LEVEL = """place as materialized (
-        select u.unit_id, g.unit_id as group_id
-          from unit as g
-          join unit as u on u.label between g.label and g.label_end
+LEVEL = """place as (
+        select g.unit_id as group_id, g.label from unit as g
          where g.level = (select m.level from unit as m where m.unit_id = cast(:parent as int)) and g.kind <> 'unmapped')"""
-PLACES = {"child": PLACE, "level": LEVEL}
+PLACES = {"child": PLACE, "level": LEVEL, "child_week": PLACE}
+PLACED = {by: f"left join place on place.label = ({{label}} >> {shift}) << {shift}" for by, shift in (
+    ("child", "(select unit_shift(coalesce(max(m.level) + 1, 0)) from unit as m where m.unit_id = cast(:parent as int))"),
+    ("child_week", "(select unit_shift(coalesce(max(m.level) + 1, 0)) from unit as m where m.unit_id = cast(:parent as int))"),
+    ("level", "(select unit_shift(m.level) from unit as m where m.unit_id = cast(:parent as int))"))}
 GROUPS = {                                    # what `--by` groups by: an expression, made from the indicator's own unit and date
     "all": "cast('all' as text)",
     "child": "place.group_id",                # with the join of `_facts`
     "level": "place.group_id",
+    "child_week": "place.group_id || ' ' || to_char(date_trunc('week', {date} at time zone :zone), 'YYYY-MM-DD')",
     "category_day": "s.category_id || ' ' || to_char({date} at time zone :zone, 'YYYY-MM-DD')",
     "unit": "(select u.name from unit u where u.unit_id = {unit})",
     "parent_unit": "(select coalesce(p.name, u.name) from unit u left join unit p on p.unit_id = u.parent_id where u.unit_id = {unit})",
@@ -77,26 +79,33 @@ def _group(by: str, i: Indicator) -> str:
 
 def _facts(by: str, i: Indicator, *predicates: str) -> str:
     """The rows, and for `child` the place of their unit: a join, because a sub-select would read the tree for every row."""
-    return facts(*predicates, seen=i.cohort == "all") + (f"\n      left join place on place.unit_id = {UNIT_IDS[i.unit_of]}" if by in PLACES else "")
+    return facts(*predicates, seen=i.cohort == "all") + (f"\n      {PLACED[by].format(label=LABELS[i.unit_of])}" if by in PLACES else "")
 
 
-@lru_cache(maxsize=256)
-def _statements(codes: tuple[str, ...], by: str) -> list[TextClause]:
-    """One statement for each (cohort, unit, clock) among these indicators."""
-    parts: dict[tuple, list[Indicator]] = {}
+def _parts(codes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The codes of each (cohort, unit, clock): one statement serves them."""
+    parts: dict[tuple, list[str]] = {}
     for code in codes:
         i = CATALOGUE[code]
-        parts.setdefault((i.cohort, i.unit_of, i.clock), []).append(i)
-    statements = []
-    for some in parts.values():
-        columns = ",\n           ".join(
-            f"count(*) filter (where {i.den}) as {i.code}_den" + (f",\n           count(*) filter (where ({i.den}) and ({i.num})) as {i.code}_num" if i.num else "")
-            for i in some)
-        only = " or ".join(f"({i.den})" for i in some)
-        place = f"with {PLACES[by]}\n" if by in PLACES else ""
-        statements.append(text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {_facts(by, some[0], columns, only)}\n"
-                               f"     where {_where(some[0])}\n       and ({only})\n     group by 1"))
-    return statements
+        parts.setdefault((i.cohort, i.unit_of, i.clock, i.among), []).append(code)
+    return [tuple(some) for some in parts.values()]
+
+
+ONLY = {"": "", "open": " and s.left_at = 'infinity' and s.complaint_id <> all (cast(:touched as bigint[]))",     # what cells leave out, see rollups
+        "touched": " and s.complaint_id = any (cast(:touched as bigint[]))"}
+
+
+@lru_cache(maxsize=512)
+def _statement(codes: tuple[str, ...], by: str, only: str = "") -> TextClause:
+    """Denominators and numerators of indicators of one (cohort, unit, clock), counted on the raw rows."""
+    some = [CATALOGUE[code] for code in codes]
+    columns = ",\n           ".join(
+        f"count(*) filter (where {i.den}) as {i.code}_den" + (f",\n           count(*) filter (where ({i.den}) and ({i.num})) as {i.code}_num" if i.num else "")
+        for i in some)
+    whole = " or ".join(f"({i.den})" for i in some)
+    place = f"with {PLACES[by]}\n" if by in PLACES else ""
+    return text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {_facts(by, some[0], columns, whole)}\n"
+                f"     where {_where(some[0])}{ONLY[only]}\n       and ({whole})\n     group by 1")
 
 
 def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
@@ -104,14 +113,55 @@ def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: 
            by: str = "all", parent: int | None = None) -> pd.DataFrame:
     """Denominator and numerator of these indicators by group: index = group, columns `<code>_den`, `<code>_num` (integers, 0 where none).
 
-    A count has only `_den`. Rates are `rate()` of the two; an empty denominator stays null.
+    A count has only `_den`. Rates are `rate()` of the two; an empty denominator stays null. Counted from the cells where they serve, with what they
+    leave out from the raw rows (queries/rollups.py); from the raw rows alone otherwise. The answer is the same.
     """
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=parent) | within(conn, unit)
-    frames = [pd.read_sql(s, conn, params=params, index_col="grp") for s in _statements(tuple(codes), by)]
+    cells = rollups.serving(conn, params, by)
+    frames = []
+    for some in _parts(tuple(codes)):
+        parts = _overdue_at(conn, some, by, params) or [pd.read_sql(statement, conn, params=more, index_col="grp")
+                                                        for statement, more in _asked(some, by, params, cells)]
+        frames.append(parts[0] if len(parts) == 1 else pd.concat(parts).groupby(level=0, dropna=False).sum())
     result = pd.concat(frames, axis=1).fillna(0).astype("int64")
     if by == "all" and result.empty:
         result = pd.DataFrame(0, index=["all"], columns=result.columns)
     return result
+
+
+_STOCK = {"overdue_open": ("late_in", "late_out"), "overdue_open_5": ("late5_in", "late5_out")}
+
+
+def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict) -> list[pd.DataFrame] | None:
+    """What was overdue at a midnight, from the cells of what came in and went out; None for another question."""
+    zone = ZoneInfo(params["zone"])
+    then = params["as_of"].astimezone(zone)
+    if not set(codes) <= set(_STOCK) or then != then.replace(hour=0, minute=0, second=0, microsecond=0):
+        return None
+    cells = rollups.edges(conn, params | {"as_of": NEVER}, by)
+    if cells is None:
+        return None
+    rows = pd.DataFrame([(row.grp, *(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes)) for row in cells.by_day(conn, by, then.date())],
+                        columns=["grp", *(f"{code}_den" for code in codes)])
+    parts = [rows.groupby("grp", dropna=False).sum()]
+    if cells.touched:
+        parts.append(pd.read_sql(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.touched}, index_col="grp"))
+    return parts
+
+
+def _asked(codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[tuple[TextClause, dict]]:
+    """The statements whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave
+    out the raw rows; or the raw rows alone."""
+    core = cells.core(codes, by) if cells else None
+    if core is None:
+        return [(_statement(codes, by), params)]
+    within_core = params | {"start": core.start, "end": core.end, "touched": cells.touched}
+    asked = [(core.statement, params | core.params)]
+    if CATALOGUE[codes[0]].cohort == "due":
+        asked.append((_statement(codes, by, "open"), within_core))
+    if cells.touched:
+        asked += [(_statement(codes, by, "touched"), within_core), (core.stored, params | core.params | {"touched": cells.touched})]
+    return asked + [(_statement(codes, by), params | {"start": start, "end": end}) for start, end in core.rest]
 
 
 def rate(num: int, den: int) -> float | None:
@@ -229,19 +279,47 @@ _URGE_EFFECT = text(f"""
 
 def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,
            source: int | None = None) -> pd.DataFrame:
-    """`overdue_open` and `backlog` of the catalogue at several moments in one pass: index = moment, in the given order."""
-    params = dict(moments=list(moments), first=min(moments), last=max(moments), category=category, channel=channel, source=source)
-    table = pd.read_sql(_STOCKS, conn, params=params | within(conn, unit), index_col="place")
-    table = table.reindex(range(1, len(moments) + 1), fill_value=0).astype("int64")
+    """`overdue_open` and `backlog` of the catalogue at several moments: index = moment, in the given order. At a midnight open is what was open when
+    the day before it ended."""
+    params = dict(moments=list(moments), first=min(moments), last=max(moments), category=category, channel=channel, source=source, touched=None)
+    params |= within(conn, unit)
+    table = _stocks_from_cells(conn, params)
+    if table is None:
+        table = pd.read_sql(_STOCKS, conn, params=params, index_col="place").reindex(range(1, len(moments) + 1), fill_value=0)
+    table = table.astype("int64")
     table.index = list(moments)
     return table
 
 
+def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
+    """The same from the cells of what came in and went out; None where they do not serve. A moment that is no midnight is read raw."""
+    moments = params["moments"]
+    zone = getattr(moments[0].tzinfo, "key", None)
+    midnight = [zone is not None and (local := m.astimezone(ZoneInfo(zone))) == local.replace(hour=0, minute=0, second=0, microsecond=0) for m in moments]
+    if not all(midnight[:-1]) or not any(midnight):
+        return None
+    cells = rollups.edges(conn, params | {"as_of": NEVER, "zone": zone, "parent": None}, "all")
+    if cells is None:
+        return None
+    days = [m.astimezone(ZoneInfo(zone)).date() for m in moments]
+    rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", max(days))], columns=["day", "overdue_open", "backlog"])
+    table = pd.DataFrame([rows.loc[rows.day < day, ["overdue_open", "backlog"]].sum() for day in days], index=range(1, len(days) + 1))
+    if cells.touched:
+        table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.touched}, index_col="place").reindex(table.index, fill_value=0)
+    if not midnight[-1]:
+        now = params | {"moments": moments[-1:], "first": moments[-1], "last": moments[-1]}
+        table.iloc[-1] = pd.read_sql(_STOCKS, conn, params=now, index_col="place").reindex([1], fill_value=0).iloc[0]
+    return table
+
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)           # nothing was touched after it: only what is not folded yet is read raw
 _STOCKS = text(f"""
-    select m.place, count(*) filter (where s.clock = 'r' and s.due_at < m.moment and {SCOPE.format(label='s.charged_label')}) as overdue_open,
-           count(*) filter (where {SCOPE.format(label='s.label')}) as backlog
+    select m.place, count(*) filter (where s.clock = 'r' and s.due_at < m.moment and s.left_at > m.moment and s.valid_from <= m.moment
+                                       and {SCOPE.format(label='s.charged_label')}) as overdue_open,
+           count(*) filter (where s.valid_from < m.moment and s.left_at >= m.moment and {SCOPE.format(label='s.label')}) as backlog
       from clock_span as s
       join unnest(cast(:moments as timestamptz[])) with ordinality as m(moment, place)
-        on s.valid_from <= m.moment and m.moment < s.valid_to and s.left_at > m.moment
-     where s.clock in ('r', 'o') and s.valid_from <= :last and s.left_at > :first and s.valid_to > :first and {FILTERS}
+        on s.valid_from <= m.moment and m.moment <= s.valid_to and s.left_at >= m.moment
+     where s.clock in ('r', 'o') and s.valid_from <= :last and s.left_at >= :first and s.valid_to >= :first and {FILTERS}
+       and (cast(:touched as bigint[]) is null or s.complaint_id = any (cast(:touched as bigint[])))
      group by 1""")

@@ -119,6 +119,7 @@ class Indicator:
     clock: str = "r"
     better: str = "more"            # more, less or neither
     minimum: int = 10               # below it a unit is listed, not ranked
+    among: str = ""                 # few among very many: the complaints that can count at all, to come from them to the spans
 
 
 CATALOGUE: dict[str, Indicator] = {i.code: i for i in (

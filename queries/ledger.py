@@ -1,18 +1,21 @@
 """The ledger: 上期结转 + 受理 + 转入 + 重启 + 恢复 − 办结 − 转出 − 剔除(仅在办件) = 期末在办, per stated unit and period."""
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from queries.figures import FILTERS, PLACE, SCOPE, within
+from queries import rollups
+from queries.figures import FILTERS, PLACE, PLACED, SCOPE, within
 
 LINES = ("opening", "received", "moved_in", "reopened", "restored", "done", "moved_out", "excluded", "closing")
 
 # Stretches that touch the period; a step from one stretch to the next inside the same group is neither in nor out.
 _STEPS = f"""{PLACE}, touched as (
-        select s.*, case :by when 'child' then (select p.group_id from place p where p.unit_id = s.unit_id) when 'unit' then s.unit_id else 0 end as group_id
+        select s.*, case :by when 'child' then place.group_id when 'unit' then s.unit_id else 0 end as group_id
           from open_stretch as s
-         where s.in_at < :stop and s.out_at >= :start
+          {PLACED["child"].format(label="s.label")}
+         where s.in_at < :stop and s.out_at >= :start and (cast(:touched as bigint[]) is null or s.complaint_id = any (cast(:touched as bigint[])))
            and {SCOPE.format(label='s.label')} and {FILTERS}
     ), step as (
         select t.*,
@@ -49,13 +52,50 @@ def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime
     `gap` = opening + ways in − ways out − closing: 0 is 「平衡」.
     """
     params = _params(conn, as_of, start, end, unit, category, channel, source, parent, by)
-    long = pd.read_sql(_BALANCE, conn, params=params)
+    long = _from_cells(conn, params, as_of, by)
+    if long is None:
+        long = pd.read_sql(_BALANCE, conn, params=params | {"touched": None})
     table = long.pivot(index="group_id", columns="line", values="n").reindex(columns=list(LINES)).fillna(0).astype("int64")
     if by == "whole" and table.empty:
         table.loc[0] = 0
     table["gap"] = (table.opening + table.received + table.moved_in + table.reopened + table.restored
                     - table.done - table.moved_out - table.excluded - table.closing)
     return table
+
+
+def _from_cells(conn: Connection, params: dict, as_of: datetime, by: str) -> pd.DataFrame | None:
+    """The lines from the cells of what came in and went out (queries/rollups.py), with touched complaints from the raw rows; None where these do not
+    serve. Opening and closing are not carried from line to line: they are counted by when complaints were open."""
+    zone = getattr(params["start"].tzinfo, "key", None)
+    if by == "unit" or zone is None:
+        return None
+    start, stop = (params[name].astimezone(ZoneInfo(zone)) for name in ("start", "stop"))
+    now = stop != _midnight(stop)                      # the period has not ended: what has happened by now
+    if start != _midnight(start) or now and stop < as_of:
+        return None
+    cells = rollups.edges(conn, params | {"as_of": as_of, "zone": zone}, "child" if by == "child" else "all")
+    if cells is None:
+        return None
+    first, until = start.date(), stop.date() + timedelta(days=1) if now else stop.date()
+    found: dict[tuple, int] = {}
+    for row in cells.by_day(conn, "child" if by == "child" else "all", until):
+        group = row.grp if by == "child" else 0
+        stock = row.open_in - row.open_out
+        found[group, "closing"] = found.get((group, "closing"), 0) + stock
+        if row.day < first:
+            found[group, "opening"] = found.get((group, "opening"), 0) + stock
+        else:
+            for line in LINES[1:-1]:
+                found[group, line] = found.get((group, line), 0) + getattr(row, line)
+    long = pd.DataFrame([(group, line, n) for (group, line), n in found.items() if group is not None], columns=["group_id", "line", "n"])
+    if cells.touched:
+        raw = pd.read_sql(_BALANCE, conn, params=params | {"touched": cells.touched})
+        long = pd.concat([long, raw]).groupby(["group_id", "line"], as_index=False)["n"].sum()
+    return long[long.n != 0]
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, **where) -> tuple[pd.Series, int]:
@@ -72,4 +112,4 @@ def rows(conn: Connection, line: str, *, as_of: datetime, start: datetime, end: 
          channel: int | None = None, source: int | None = None, parent: int | None = None, group: int | None = None) -> list[int]:
     """The complaints behind one line of the ledger, one id for each count (a complaint that came twice stands twice)."""
     params = _params(conn, as_of, start, end, unit, category, channel, source, parent, "whole" if group is None else "child")
-    return list(conn.execute(_LIST, params | {"line": line, "group": group}).scalars())
+    return list(conn.execute(_LIST, params | {"line": line, "group": group, "touched": None}).scalars())

@@ -1,7 +1,7 @@
 """From an empty database to one that can take complaints: schema, calendar, packs, built-in accounts."""
 from sqlalchemy import create_engine, text
 
-from queries import calendars, packs, schema
+from queries import calendars, packs, rollups, schema
 
 LOCK = 7_202_611_24
 # The command line's figures and imports run as these, never as the administrator: a superuser passes row security.
@@ -27,5 +27,8 @@ def setup(url: str, *, zone: str = "Asia/Shanghai") -> None:
                 insert into app_user (login, name, role, all_units, sees_restricted, builtin)
                 values (:login, :name, :role, true, true, true) on conflict (login) do nothing"""),
                 [dict(zip(("login", "name", "role"), account)) for account in BUILT_IN])
+            unbuilt = rollups.install(conn, zone)
+        if unbuilt:
+            rollups.build(url)
     finally:
         engine.dispose()

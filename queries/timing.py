@@ -13,8 +13,14 @@ from queries.figures import _days_statement, _where, within
 from queries.indicators import CATALOGUE, facts
 
 LINKS = ("dispatch", "sign", "handle", "close")     # received → dispatched → first signed for → first answered → done
-_ENDS = {"dispatch": ("d.started_ord", "d.dispatched"), "sign": ("d.dispatched", "d.signed"),
-         "handle": ("d.signed", "d.replied"), "close": ("d.replied", "d.started_ord + d.days_used")}
+
+
+def spent(started: str, used: str, ordinals: dict[str, str]) -> list[tuple[str, str]]:
+    """From which working day to which each of LINKS lasts, as SQL."""
+    dispatched, signed, replied = (ordinals[moment] for moment in ("dispatched", "signed", "replied"))
+    return [(started, dispatched), (dispatched, signed), (signed, replied), (replied, f"{started} + {used}")]
+
+
 # A look into the calendar for each moment: joined, the planner may read all of it for every complaint.
 _ORDINAL = """(select w.ordinal from workday w
                  where w.calendar_id = d.calendar_id and w.day = (d.{moment}_at at time zone k.tz)::date) as {moment}"""
@@ -24,8 +30,9 @@ _ORDINAL = """(select w.ordinal from workday w
 def _links_statement() -> TextClause:
     marks = ",\n               ".join(f"({CATALOGUE[f'link_{code}'].den}) as {code}" for code in LINKS)
     ordinals = ",\n               ".join(_ORDINAL.format(moment=one) for one in ("dispatched", "signed", "replied"))
-    days = "\n         union all ".join(f"select {place}, '{code}', {to} - {start} where d.{code}"
-                                        for place, (code, (start, to)) in enumerate(_ENDS.items(), 1))
+    ends = spent("d.started_ord", "d.days_used", {moment: f"d.{moment}" for moment in ("dispatched", "signed", "replied")})
+    days = "\n         union all ".join(f"select {place}, '{code}', {to} - ({start}) where d.{code}"
+                                        for place, (code, (start, to)) in enumerate(zip(LINKS, ends), 1))
     return text(f"""
         with done as materialized (
             select s.complaint_id, s.calendar_id, s.started_ord, s.days_used,

@@ -1,12 +1,10 @@
 """The tree of units, and the lists that filters offer: scoped, like everything."""
 from datetime import datetime
-from functools import lru_cache
 
 import pandas as pd
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from queries import figures
-from queries.indicators import CATALOGUE, DATES, UNIT_IDS, facts
 
 _TREE = text("""
     select u.unit_id, u.parent_id, u.kind, u.code, u.name, u.short, u.name_en, u.short_en, u.level, u.label, u.label_end, u.focus, u.active, u.source_id
@@ -43,27 +41,22 @@ def peers(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, 
 
 
 _LONGEST = text(f"""with {figures.PLACE}
-    select p.group_id as grp, max(s.days_late) as longest
-      from state(:as_of) as s join place p on p.unit_id = s.charged_unit_id
+    select place.group_id as grp, max(s.days_late) as longest
+      from state(:as_of) as s
+      {figures.PLACED["child"].format(label="s.charged_label")}
      where s.clock = 'r' and s.left_at > :as_of and s.state = 'E' and {figures.SCOPE.format(label='s.charged_label')} and {figures.FILTERS}
+       and place.group_id is not null
      group by 1""")
 
 
 def weekly(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, parent: int | None, category: int | None = None,
            channel: int | None = None, source: int | None = None, zone: str) -> pd.DataFrame:
     """Numerator and denominator of a rate for every child of `parent` (and itself) by week: unit_id, week (its Monday, a date), num, den."""
-    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=parent)
-    return pd.read_sql(_weekly(code), conn, params=params | figures.within(conn, parent))
-
-
-@lru_cache(maxsize=16)
-def _weekly(code: str) -> TextClause:
-    """Counted by unit and week first, and only then put under the children: the tree is not asked for every complaint."""
-    i = CATALOGUE[code]
-    return text(f"""with {figures.PLACE}, part as materialized (
-        select {UNIT_IDS[i.unit_of]} as unit_id, date_trunc('week', {DATES[i.cohort]} at time zone :zone)::date as week,
-               count(*) filter (where ({i.den}) and ({i.num})) as num, count(*) as den
-          from {facts(i.den, i.num)}
-         where {figures._where(i)} and ({i.den}) group by 1, 2
-    ) select p.group_id as unit_id, week, sum(num)::bigint as num, sum(den)::bigint as den
-        from part join place p on p.unit_id = part.unit_id group by 1, 2 order by 1, 2""")
+    table = figures.counts(conn, (code,), by="child_week", as_of=as_of, start=start, end=end, unit=parent, parent=parent, category=category,
+                           channel=channel, source=source, zone=zone)
+    keys = table.index.to_series().dropna().astype(str).str.split(" ", expand=True)
+    if keys.empty:
+        return pd.DataFrame({"unit_id": [], "week": [], "num": [], "den": []}).astype({"unit_id": "int64", "num": "int64", "den": "int64"})
+    table = table.loc[keys.index]
+    return pd.DataFrame({"unit_id": keys[0].astype("int64"), "week": pd.to_datetime(keys[1]).dt.date, "num": table[f"{code}_num"], "den": table[f"{code}_den"]}
+                        ).sort_values(["unit_id", "week"]).reset_index(drop=True)

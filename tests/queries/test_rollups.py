@@ -1,0 +1,216 @@
+"""Figures from the cells equal figures from the raw rows: on random questions, while writers write, with a fold in mid-transaction and a killed worker."""
+import random
+from datetime import datetime, timedelta
+from threading import Event
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from queries import connect, db, demo, figures, ledger, rollups
+from queries.demo import simulate
+from tests.conftest import cloned, logins
+
+ZONE = ZoneInfo("Asia/Shanghai")
+LOGINS = ("demo-supervisor", "demo-ningbo", "demo-leader", "demo-unit", "demo-service", "demo-department", "demo-discipline")
+
+
+@pytest.fixture(scope="module")
+def office(server, ready, folder):
+    with cloned(server, ready) as url:
+        connect.as_owner(url, demo.load, complaints=3_000)
+        rollups.build(url)
+        yield logins(url, folder)
+
+
+@pytest.fixture
+def owner(office):
+    engine = create_engine(office["admin"], poolclass=NullPool)
+    with engine.connect() as conn:
+        conn.execute(text("set role desk_owner"))
+        conn.execute(text("set search_path = desk, public"))
+        conn.commit()
+        yield conn
+
+
+def fold(owner):
+    done = owner.execute(text("select rollup_fold()")).scalar_one()
+    owner.commit()
+    return done
+
+
+def questions(office, seed: int, n: int):
+    """(viewer, codes, arguments of counts)"""
+    rng = random.Random(seed)
+    engine = create_engine(office["admin"], poolclass=NullPool)
+    with engine.connect() as conn:
+        units = [tuple(row) for row in conn.execute(text("select unit_id, level from desk.unit where level <= 3"))]
+        categories = list(conn.execute(text("select category_id from desk.category where pack = 'bank'")).scalars())
+        channels = list(conn.execute(text("select channel_id from desk.channel where pack = 'bank'")).scalars())
+    viewers = [db.viewer_of(office, login) for login in LOGINS]
+    today = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(n):
+        start = today - timedelta(days=rng.randrange(1, 500))
+        start = start.replace(day=1) if rng.random() < 0.4 else start - timedelta(days=start.weekday()) if rng.random() < 0.5 else start
+        end = start + timedelta(days=rng.choice((7, 14, 30, 61, 182, 365)))
+        end = max(end.replace(day=1) if rng.random() < 0.4 else end, start + timedelta(days=1))
+        unit = rng.choice([None, None, *(u for u, level in rng.sample(units, 4) if level <= 2)])
+        line = rng.choice(list(rollups.LINES.values()))
+        codes = tuple(rng.sample(line.codes, min(len(line.codes), rng.randrange(1, 6))))
+        yield rng.choice(viewers), codes, dict(start=start, end=end, unit=unit, parent=rng.choice([unit, 1]), by=rng.choice(list(rollups._STEPS)), zone=ZONE.key,
+                                               category=rng.choice([None, None, rng.choice(categories)]), channel=rng.choice([None, None, None, rng.choice(channels)]))
+
+
+def both(conn, monkeypatch, ask):
+    """What the cells and what the raw rows say, and whether the cells served."""
+    used = []
+    serving = rollups.serving
+
+    def watched(*args):
+        cells = serving(*args)
+        used.append(cells is not None)
+        return cells
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollups, "serving", watched)
+        one = ask(conn)
+        patch.setattr(rollups, "serving", lambda *args: None)
+        two = ask(conn)
+    return one, two, any(used)
+
+
+def same(one: pd.DataFrame, two: pd.DataFrame) -> bool:
+    one, two = (table[(table != 0).any(axis=1)].sort_index() for table in (one, two))
+    return one.equals(two)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_questions_have_the_same_answer(office, owner, monkeypatch, seed):
+    served = 0
+    for place, (viewer, codes, ask) in enumerate(questions(office, seed, 60)):
+        if place % 20 == 0:                        # something is touched and not folded, and something folded after the tick
+            touch(owner, seed * 100 + place)
+        as_of = db.tick(office, viewer)[1]
+        if place % 20 == 10:
+            fold(owner)
+        with db.reading(office, viewer) as conn:
+            one, two, used = both(conn, monkeypatch, lambda conn: figures.counts(conn, codes, as_of=as_of, **ask))
+        assert same(one, two), (viewer.login, codes, ask)
+        served += used
+    assert served > 15
+
+
+def touch(owner, seed: int, n: int = 12) -> None:
+    """Some complaints change: answered, moved to another branch, recategorised, excluded, called back, urged."""
+    rng = random.Random(seed)
+    ids = list(owner.execute(text("select complaint_id from complaint where ended_at is null and excluded_at is null order by complaint_id")).scalars())
+    owner.commit()
+    for number in rng.sample(ids, min(n, len(ids))):
+        unit = owner.execute(text("select unit_id from unit where level = 2 order by random() limit 1")).scalar_one()
+        kind = rng.choice(("answer", "move", "category", "exclude", "urge"))
+        owner.execute(text({"answer": "update complaint set customer_replied_at = clock_timestamp(), office_replied_at = clock_timestamp() where complaint_id = :id",
+                            "move": "update complaint set unit_id = :unit where complaint_id = :id",
+                            "category": "update complaint set category_id = (select min(category_id) from category where pack = 'bank') where complaint_id = :id",
+                            "exclude": "update complaint set excluded_at = clock_timestamp(), exclusion = 'contest' where complaint_id = :id",
+                            "urge": """insert into urge (complaint_id, level, work_day, unit_id, user_name, sent_at)
+                                       select complaint_id, 4, current_date, unit_id, 'test', clock_timestamp() from complaint where complaint_id = :id
+                                       on conflict do nothing"""}[kind]), {"id": number, "unit": unit})
+        owner.commit()
+
+
+def test_ledger_stocks_and_what_was_overdue_at_a_midnight_are_the_same(office, owner, monkeypatch):
+    today = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = today - timedelta(days=today.weekday())
+    touch(owner, 7)
+    served = 0
+    for login in LOGINS[:4]:
+        viewer = db.viewer_of(office, login)
+        as_of = db.tick(office, viewer)[1]
+        moments = tuple(min(monday + timedelta(days=7 * k), as_of) for k in range(-6, 2))
+        with db.reading(office, viewer) as conn:
+            for week in range(-5, 1):
+                start = monday + timedelta(days=7 * week)
+                span = dict(as_of=as_of, start=start, end=start + timedelta(days=7))
+                for more in ({}, {"by": "child", "unit": 1, "parent": 1}):
+                    one, two, used = both(conn, monkeypatch, lambda conn: ledger.balance(conn, **span, **more))
+                    assert same(one, two), (login, week, more, one, two)
+                    served += used
+                for more in ({}, {"by": "child", "parent": 1}):
+                    one, two, used = both(conn, monkeypatch, lambda conn: figures.counts(conn, ("overdue_open", "overdue_open_5"), **span | {"as_of": start}, zone=ZONE.key, **more))
+                    assert same(one, two), (login, week, more, one, two)
+                    served += used
+            one, two, used = both(conn, monkeypatch, lambda conn: figures.stocks(conn, moments))
+            assert one.equals(two), (login, one, two)
+    assert served > 20
+
+
+def test_folded_is_what_building_anew_gives(office, owner):
+    touch(owner, 11, n=40)
+    simulated(office)
+    while fold(owner) > 0 and owner.execute(text("select count(*) from rollup_dirty")).scalar_one() > 3:
+        pass
+    assert rollups.check(owner) == ([], 0)
+    owner.execute(text("update rollup_fact set bits[1] = coalesce(bits[1], 0) + 1 where complaint_id = (select min(complaint_id) from rollup_fact)"))
+    assert rollups.check(owner) != ([], 0)
+    owner.rollback()
+
+
+def simulated(office) -> None:
+    done = simulate.run(office, db.viewer_of(office, "intake"), rate=200, seconds=6, stop=Event(), say=lambda words: None)
+    assert sum(done.values()) > 15 and not done["failed"]
+
+
+def test_a_unit_that_moves_takes_its_complaints_along(office, owner):
+    while fold(owner) > 0:
+        pass
+    one, other = owner.execute(text("select array_agg(unit_id order by unit_id) from (select unit_id from unit where level = 1 and kind = 'branch1' limit 2) u")).scalar_one()
+    below = owner.execute(text("select min(unit_id) from unit where parent_id = :one"), {"one": one}).scalar_one()
+    owner.execute(text("select unit_move(:below, :other)"), {"below": below, "other": other})
+    owner.commit()
+    assert owner.execute(text("select count(*) from rollup_dirty")).scalar_one() > 0
+    while fold(owner) > 0:
+        pass
+    assert rollups.check(owner) == ([], 0)
+    owner.execute(text("select unit_move(:below, :one)"), {"below": below, "one": one})
+    owner.commit()
+
+
+def test_a_fold_in_the_middle_of_a_writer_loses_nothing(office, owner):
+    while fold(owner) > 0:
+        pass
+    engine = create_engine(office["admin"], poolclass=NullPool)
+    with engine.connect() as one, engine.connect() as two:
+        for conn in (one, two):
+            conn.execute(text("set local role desk_owner"))
+            conn.execute(text("set local search_path = desk, public"))
+        a, b = owner.execute(text("select array_agg(complaint_id) from (select complaint_id from complaint where ended_at is null order by complaint_id limit 2) c")).scalar_one()
+        owner.commit()
+        answer = text("update complaint set customer_replied_at = clock_timestamp(), office_replied_at = clock_timestamp(), handler = coalesce(handler, '王') where complaint_id = :id")
+        one.execute(answer, {"id": a})                          # noted, not committed
+        assert fold(owner) == 0, "nobody else's note is seen before its commit"
+        two.execute(answer, {"id": b})
+        two.commit()
+        one.commit()
+        assert fold(owner) == 2
+    assert rollups.check(owner) == ([], 0)
+
+
+def test_a_worker_that_dies_in_a_fold_leaves_everything_as_it_was(office, owner):
+    touch(owner, 23)
+    before = owner.execute(text("select count(*) from rollup_dirty")).scalar_one()
+    assert before > 0
+    owner.commit()
+    assert owner.execute(text("select rollup_fold()")).scalar_one() > 0
+    owner.rollback()                                            # its connection is gone before the commit
+    assert owner.execute(text("select count(*) from rollup_dirty")).scalar_one() == before
+    owner.commit()
+    engine = create_engine(office["admin"], poolclass=NullPool)
+    with engine.connect() as other, other.begin():
+        other.execute(text("set local role desk_owner"))
+        other.execute(text("set local search_path = desk, public"))
+        assert other.execute(text("select rollup_fold()")).scalar_one() > 0
+        assert owner.execute(text("select rollup_fold()")).scalar_one() == -1, "only one folds at a time"
+        owner.rollback()
+    assert rollups.check(owner) == ([], 0)
