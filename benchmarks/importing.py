@@ -58,6 +58,7 @@ HEADER = ("编号", "投诉时间", "登记时间", "转办时间", "答复时�
 CATEGORIES = ("work_error", "service_attitude", "internal_management", "service_product", "service_channel", "violation", "financial_crime", "anonymous")
 WEIGHTS = (14, 30, 6, 22, 16, 9, 1, 2)
 CHANNELS = ("phone", "comment_book", "web", "walk_in", "letter", "media", "superior", "government")
+WHAT = ("信用卡年费", "柜面排队", "理财产品赎回", "手机银行转账", "提前还贷", "工作人员态度", "自助设备吞卡", "开户资料")
 BRANCHES, PLACES, OUTLETS = 36, 10, 6
 START = datetime(2023, 1, 3, 8)
 
@@ -81,7 +82,7 @@ def write(path: Path, rows: int, *, corrected: bool = False) -> None:
             if other.random() < 0.02 and corrected:
                 closed += timedelta(days=1)
             row = [f"B{n:08}", received, registered, sent, "" if still else replied, "" if still else closed, outlet, rng.choices(CATEGORIES, WEIGHTS)[0],
-                   rng.choice(CHANNELS), f"经办{rng.randrange(3000)}", f"关于第{rng.randrange(500)}类业务办理的投诉", rng.randrange(100, 90_000) if rng.random() < 0.3 else "",
+                   rng.choice(CHANNELS), f"经办{rng.randrange(3000)}", f"关于{rng.choice(WHAT)}的投诉" + (f"，单号{rng.randrange(10 ** 6)}" if rng.random() < 0.1 else ""), rng.randrange(100, 90_000) if rng.random() < 0.3 else "",
                    "客户反映在网点办理业务时等候过久，柜员解释不清，要求说明原因并答复。" * rng.randrange(1, 5) if rich else "",
                    "王某某" if rich else "", f"139{rng.randrange(10 ** 8):08}" if rich else "", rng.choice(("满意", "基本满意", "不满意")) if scored else ""]
             row[1:6] = [moment and moment.strftime("%Y-%m-%d %H:%M:%S") for moment in row[1:6]]
