@@ -267,6 +267,7 @@ _PLACE = f"""
      where s.reason is null"""
 _PLACED = text(f"insert into placed {_PLACE}")
 _TEMPORARY = [text(statement) for statement in (
+    "select set_config('default_statistics_target', '10', true)",        # a sample of 3,000 rows says enough of a part of the file
     f"create temporary table staged ({staging.DEFINITION}) on commit drop", "create temporary table unit_of (path text[], unit_id int, added int) on commit drop",
     f"create temporary table placed on commit drop as {_PLACE} with no data",
     "create temporary table repeats (complaint_no text, repeat_of text, changed boolean) on commit drop")]

@@ -287,6 +287,9 @@ begin
         raise exception 'there is no policy %', new.policy_id using errcode = 'foreign_key_violation';
     end if;
     select * into k from category where category_id = new.category_id;
+    if not found then
+        raise exception 'there is no category %', new.category_id using errcode = 'foreign_key_violation';
+    end if;
     new.restricted := k.restricted or (tg_op = 'UPDATE' and old.restricted);
     new.ended_at := reply_ends(p.end_rule, new.closed_at, new.customer_replied_at, new.office_replied_at, new.filed_at, new.source_unit_id, new.anonymous or k.anonymous);
     new.major := new.major or over_major(new.amount, p.major_amount);
