@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Queue
-from threading import Event, Thread
+from threading import Condition, Thread
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -18,7 +18,7 @@ from queries import calendars
 from queries.intake import Mapping, ReadError, Source, staging
 
 CHUNK = 50_000                       # rows that land together
-AHEAD = 40                           # pieces of the file (staging.BATCH rows each) that wait at most for the server
+AHEAD = 24_000_000                   # characters of the file that wait for the server before the reading waits, too
 DEEPEST = 5                          # levels of a unit's path: the tree has six, the first is "unmapped"
 Progress = Callable[[str, int, int | None], None]      # what is done, rows so far, rows in all where that can be said
 
@@ -134,8 +134,8 @@ class _Ahead:
         self.more, self.rows, self.told = True, 0, 0
         self.error: BaseException | None = None
         self.source, self.progress = source, progress
-        self.waiting: Queue = Queue(AHEAD)
-        self.stopped = Event()
+        self.waiting: Queue = Queue()
+        self.room, self.held, self.stopped = Condition(), 0, False
         self.thread = Thread(target=self._read, args=(mapping, now), name="import", daemon=True)
         self.thread.start()
 
@@ -147,9 +147,12 @@ class _Ahead:
                 if self.rows // 10_000 > self.told:
                     self.told, share = self.rows // 10_000, self.source.progress()
                     self.progress("read", self.rows, round(self.rows / share) if share else None)
-                self.waiting.put((rows, text_of_rows))
-                if self.stopped.is_set():
+                with self.room:
+                    self.room.wait_for(lambda: self.held < AHEAD or self.stopped)
+                    self.held += len(text_of_rows)
+                if self.stopped:
                     return
+                self.waiting.put((rows, text_of_rows))
         except BaseException as error:                       # raised again where the file is imported
             last = error
         self.waiting.put(last)
@@ -162,16 +165,18 @@ class _Ahead:
             if not isinstance(piece, tuple):
                 self.more, self.error = False, piece
                 return
+            with self.room:
+                self.held -= len(piece[1])
+                self.room.notify()
             taken += piece[0]
             yield piece[1]
 
     def close(self) -> None:
         """The thread ends, whether or not the file was read to its end: the source is closed next."""
-        self.stopped.set()
-        while self.thread.is_alive():
-            while not self.waiting.empty():
-                self.waiting.get_nowait()
-            self.thread.join(0.01)
+        with self.room:
+            self.stopped = True
+            self.room.notify()
+        self.thread.join()
 
 
 class _Stream:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
-from itertools import islice
 
 from queries.intake import Problem, Row, Source, read
 from queries.intake.convert import DAY, Converter, Reason
@@ -16,6 +15,7 @@ from queries.intake.mapping import FIELDS, Kind, Mapping
 from queries.intake.spool import Seen
 
 BATCH = 2_000
+LONG = 4_000_000                     # characters of a batch
 REMEMBERED = 20_000                  # different cells of a column that are kept
 PLAIN = tuple(name for name in FIELDS if name not in ("unit", "parent_unit", "unit_path"))         # those are the `path`
 FIXED = ("line", "digest", "path", "marks", "history", "field", "value", "reason")
@@ -37,15 +37,16 @@ def lines(source: Source, mapping: Mapping, now: datetime, given: list[str]) -> 
 
 
 def by_rows(source: Source, mapping: Mapping, now: datetime, given: list[str]) -> Iterator[Piece]:
-    made, rows, last = [], 0, None
+    made, rows, held, last = [], 0, 0, None
     for item in read(source, mapping, now):
-        if item.line != last or isinstance(item, Row):
-            if rows >= BATCH:
+        if item.line != last or isinstance(item, Row):       # several problems of one row count once
+            if rows >= BATCH or held > LONG:
                 yield rows, "".join(made)
-                made, rows = [], 0
+                made, rows, held = [], 0, 0
             rows += 1
         last = item.line
         made.append(line_of(item, given))
+        held += len(made[-1])
     if made:
         yield rows, "".join(made)
 
@@ -208,8 +209,7 @@ def by_columns(source: Source, mapping: Mapping, now: datetime, given: list[str]
             return []
         return [Problem(item.line, number_column, item.complaint_no, Reason.DUPLICATE_ID, item.complaint_no) if before else item]
 
-    records = source.cells()
-    while batch := list(islice(records, BATCH)):
+    for batch in _batches(source):
         odd = {i for i, (_, cells) in enumerate(batch) if cells.__class__ is str}
         rows = [row for row in batch if row[1].__class__ is not str] if odd else batch
         columns = list(zip(*[cells for _, cells in rows])) if rows else [()] * len(source.columns)
@@ -258,6 +258,19 @@ def by_columns(source: Source, mapping: Mapping, now: datetime, given: list[str]
             kept = item if isinstance(item, list) else first(item)
             out += [made[n] + "\n"] if kept == [item] and n is not None else [line_of(each, given) for each in kept]
         yield len(batch) - (source.repeated - repeated), "".join(out)
+
+
+def _batches(source: Source) -> Iterator[list[tuple[int, list | str]]]:
+    """The rows, some at a time: BATCH of them, fewer where they are long."""
+    batch, held = [], 0
+    for row in source.cells():
+        batch.append(row)
+        held += sum(map(len, row[1]))
+        if len(batch) == BATCH or held > LONG:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def _marks(convert: Converter, texts: dict[str, list[str]], placed: list[tuple], limit: str) -> list[str]:
