@@ -1,31 +1,25 @@
 """Landing: converted rows into the database, one transaction a file, as the intake role.
 
-A file streams through COPY into a temporary table, then set-based statements merge it. Row digests make it idempotent:
-the same row again changes nothing, a changed row is a correction (core.md §3: the transaction setting app.correction).
+A file is read and converted beside the server: while one part of it is merged by set-based statements, the next is made, and goes through COPY into a
+temporary table. Row digests make it idempotent: the same row again changes nothing, a changed row is a correction (the transaction setting app.correction).
 A correction touches only what the mapping speaks of, and never what was decided here since: a reassignment, a new
 category.
 """
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
+from queue import Queue
+from threading import Condition, Thread
 
-import psycopg2
 from sqlalchemy import Connection, TextClause, text
 
 from queries import calendars
-from queries.intake import Mapping, Problem, ReadError, Row, Source, read
-from queries.intake.mapping import FIELDS, Kind
+from queries.intake import Mapping, ReadError, Source, staging
 
-CHUNK = 50_000
+CHUNK = 50_000                       # rows that land together
+AHEAD = 24_000_000                   # characters of the file that wait for the server before the reading waits, too
 DEEPEST = 5                          # levels of a unit's path: the tree has six, the first is "unmapped"
-_PLAIN = tuple(name for name in FIELDS if name not in ("unit", "parent_unit", "unit_path"))         # those are the `path`
-_FIXED = ("line", "digest", "path", "marks", "history", "field", "value", "reason")
-_TYPES = {"line": "bigint", "digest": "bytea", "path": "text[]", "marks": "text[]", "history": "jsonb"}
-_SQL = {Kind.TIMESTAMP: "timestamptz", Kind.NUMBER: "numeric", Kind.BOOL: "boolean"}
-_TYPES |= {name: _SQL.get(FIELDS[name], "text") for name in _PLAIN}
-# The history of a complaint is open to more eyes than its text: there stays that such a value changed, not the value.
-_PRIVATE = {"complainant_name", "complainant_phone", "text", "demand", "reply_text", "title"}
 Progress = Callable[[str, int, int | None], None]      # what is done, rows so far, rows in all where that can be said
 
 
@@ -58,36 +52,50 @@ def land(conn: Connection, source: Source, mapping: Mapping, *, now: datetime, p
     report = Report(mapping.name, source.name, unused_columns=source.unused_columns, dry_run=dry_run)
     ids = _begin(conn, source, mapping, pack)
     report.batch_id = ids["batch"]
-    _stage(conn, source, mapping, now, report, progress)
-    progress("merge", report.rows, None)
-    conn.execute(_REFUSE, ids)
-    report.quarantined = conn.execute(_QUARANTINE, ids).scalar_one()
-    conn.execute(_NAMES["channel"], ids)
-    report.new_categories = conn.execute(_NAMES["category"], ids).rowcount
-    conn.execute(_UNITS, ids)
-    report.new_units = conn.execute(text("select coalesce(sum(added), 0) from unit_of")).scalar_one()
-    conn.execute(_PLACED, ids)
-    conn.execute(text("create index on placed (n)"))
-    conn.execute(text("analyze placed (n, known_id, kind, complaint_no)"))
-    total = conn.execute(text("select coalesce(max(n), 0) from placed")).scalar_one()
-    for first in range(1, total + 1, CHUNK):
-        last = min(first + CHUNK - 1, total)
-        report.added += conn.execute(_ADD, ids | {"first": first, "last": last}).rowcount
-        progress("land", last, total)
-    conn.execute(text("select set_config('app.correction', 'on', true)"))
-    report.changed = conn.execute(_correct(mapping), ids).rowcount
-    conn.execute(text("select set_config('app.correction', '', true)"))
-    if report.changed:
-        conn.execute(_HAPPENED, ids)
-        conn.execute(_MOVED, ids)
-        report.conflicts = conn.execute(_CONFLICTS, ids).rowcount
-    for statement, fields in _CHILDREN:
-        if fields & _given(mapping) or (fields == {"history"} and mapping.collapse):
-            conn.execute(statement, ids)
-    counted = conn.execute(_COUNTED).one()
-    report.unchanged, report.marked = counted.landed - report.added - report.changed, counted.marked
+    for statement in _TEMPORARY:
+        conn.execute(statement, ids)
+    children = [statement for statement, fields in _CHILDREN if fields & _given(mapping) or (fields == {"history"} and mapping.collapse)]
+    with closing(_Ahead(source, mapping, now, progress)) as made:
+        while made.more:
+            with conn.connection.cursor() as cursor:
+                cursor.copy_expert(f"copy staged ({', '.join((*staging.FIXED, *made.given))}) from stdin", _Stream(made.part()), size=1 << 16)
+            if made.error:
+                raise made.error
+            if not made.more:
+                report.rows, report.repeated = made.rows + source.repeated, source.repeated
+                progress("merge", report.rows, None)
+            _merge(conn, mapping, ids, report, children)
+    if "repeat_of" in _given(mapping):
+        conn.execute(_REPEATS, ids)
+    if landed := report.added + report.changed + report.unchanged:
+        progress("land", landed, landed)
     conn.execute(_FINISH, ids | {k: getattr(report, k) for k in _COUNTS} | {"digest": source.digest or ""})
     return report
+
+
+def _merge(conn: Connection, mapping: Mapping, ids: dict, report: Report, children: list) -> None:
+    """What stands in `staged` lands, and `staged` is empty again."""
+    conn.execute(text("analyze staged (path, complaint_no, category, channel, reason)"))
+    conn.execute(_REFUSE, ids)
+    report.quarantined += conn.execute(_QUARANTINE, ids).scalar_one()
+    conn.execute(_NAMES["channel"], ids)
+    report.new_categories += conn.execute(_NAMES["category"], ids).rowcount
+    report.new_units += conn.execute(_UNITS, ids).scalar_one()
+    landed = conn.execute(_PLACED, ids).rowcount
+    conn.execute(text("analyze placed (known_id, kind, complaint_no, policy_id, category_id)"))
+    added = conn.execute(_ADD, ids).rowcount
+    conn.execute(text("select set_config('app.correction', 'on', true)"))
+    changed = conn.execute(_correct(mapping), ids).rowcount
+    conn.execute(text("select set_config('app.correction', '', true)"))
+    if changed:
+        conn.execute(_HAPPENED, ids)
+        conn.execute(_MOVED, ids)
+        report.conflicts += conn.execute(_CONFLICTS, ids).rowcount
+    for statement in children:
+        conn.execute(statement, ids)
+    report.added, report.changed, report.unchanged = report.added + added, report.changed + changed, report.unchanged + landed - added - changed
+    report.marked += conn.execute(_COUNTED).scalar_one()
+    conn.execute(text("truncate staged, placed"))
 
 
 def _begin(conn: Connection, source: Source, mapping: Mapping, pack: str) -> dict:
@@ -118,106 +126,70 @@ def _given(mapping: Mapping) -> set[str]:
 
 # Reading: the file as the text of a COPY, made while it is sent.
 
-def _stage(conn: Connection, source: Source, mapping: Mapping, now: datetime, report: Report,
-           progress: Progress) -> None:
-    """Every row and every problem into the temporary table `staged`."""
-    definition = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*_FIXED, *_PLAIN))
-    conn.execute(text(f"create temporary table staged ({definition}) on commit drop"))
-    given = [name for name in _PLAIN if name in _given(mapping)]
+class _Ahead:
+    """The file as COPY text, converted in a thread of its own while the server works; `part()` is what lands together. What is waiting is bounded."""
 
-    def count() -> None:
-        share = source.progress()
-        progress("read", report.rows, round(report.rows / share) if share else None)
+    def __init__(self, source: Source, mapping: Mapping, now: datetime, progress: Progress):
+        self.given = [name for name in staging.PLAIN if name in _given(mapping)]
+        self.more, self.rows, self.told = True, 0, 0
+        self.error: BaseException | None = None
+        self.source, self.progress = source, progress
+        self.waiting: Queue = Queue()
+        self.room, self.held, self.stopped = Condition(), 0, False
+        self.thread = Thread(target=self._read, args=(mapping, now), name="import", daemon=True)
+        self.thread.start()
 
-    stream = _Stream(_lines(read(source, mapping, now), given, report, count))
-    cursor = conn.connection.cursor()
-    try:
-        cursor.copy_expert(f"copy staged ({', '.join((*_FIXED, *given))}) from stdin", stream, size=1 << 16)
-    except psycopg2.Error:
-        if stream.error:                                     # psycopg2 tells the server, and us only the server's echo
-            raise stream.error from None
-        raise
-    finally:
-        cursor.close()
-    report.repeated = source.repeated
-    report.rows += source.repeated
-    conn.execute(text("analyze staged (path, complaint_no, category, channel, reason)"))
+    def _read(self, mapping: Mapping, now: datetime) -> None:
+        last: object = None                                  # the end, or what broke it off
+        try:
+            for rows, text_of_rows in staging.lines(self.source, mapping, now, self.given):
+                self.rows += rows
+                if self.rows // 10_000 > self.told:
+                    self.told, share = self.rows // 10_000, self.source.progress()
+                    self.progress("read", self.rows, round(self.rows / share) if share else None)
+                with self.room:
+                    self.room.wait_for(lambda: self.held < AHEAD or self.stopped)
+                    self.held += len(text_of_rows)
+                if self.stopped:
+                    return
+                self.waiting.put((rows, text_of_rows))
+        except BaseException as error:                       # raised again where the file is imported
+            last = error
+        self.waiting.put(last)
+
+    def part(self) -> Iterator[str]:
+        """The next rows, about CHUNK. `more` says whether others come, `error` what broke off the reading."""
+        taken = 0
+        while taken < CHUNK:
+            piece = self.waiting.get()
+            if not isinstance(piece, tuple):
+                self.more, self.error = False, piece
+                return
+            with self.room:
+                self.held -= len(piece[1])
+                self.room.notify()
+            taken += piece[0]
+            yield piece[1]
+
+    def close(self) -> None:
+        """The thread ends, whether or not the file was read to its end: the source is closed next."""
+        with self.room:
+            self.stopped = True
+            self.room.notify()
+        self.thread.join()
 
 
 class _Stream:
-    """A file for COPY that is made while it is read: conversion and server work at the same time."""
+    """The file of a COPY that is made while it is sent."""
 
-    def __init__(self, lines: Iterator[str]):
-        self.lines, self.rest, self.error = lines, "", None
+    def __init__(self, pieces: Iterator[str]):
+        self.pieces, self.rest, self.at = pieces, "", 0
 
     def read(self, size: int) -> str:
-        parts, have = [self.rest], len(self.rest)
-        try:
-            while have < size and (line := next(self.lines, None)) is not None:
-                parts.append(line)
-                have += len(line)
-        except Exception as error:
-            self.error = error
-            raise
-        whole = "".join(parts)
-        self.rest = whole[size:]
-        return whole[:size]
-
-
-def _lines(items: Iterator[Row | Problem], given: list[str], report: Report,
-           count: Callable[[], None]) -> Iterator[str]:
-    """One line of COPY text a row or problem, columns _FIXED and `given`."""
-    place = {name: i for i, name in enumerate(given, len(_FIXED))}
-    blank = ["\\N"] * (len(_FIXED) + len(given))
-    bad = 0
-    for item in items:
-        if isinstance(item, Problem):
-            if item.line == bad:                             # several problems of one row count once
-                report.rows -= 1
-            bad = item.line
-            cells = blank.copy()
-            cells[0], cells[5:8] = str(item.line), map(_field, (item.column or "", item.value, str(item.reason)))
-            cells[place["complaint_no"]] = _field(item.complaint_no)
-        else:
-            get = item.values.get
-            cells = [str(item.line), "\\\\x" + item.digest.hex(), _field(item.values["unit_path"]), _field(item.marks),
-                     _history(item), "\\N", "\\N", "\\N", *[_field(get(name)) for name in given]]
-        report.rows += 1
-        if report.rows % 10_000 == 0:
-            count()
-        yield "\t".join(cells) + "\n"
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _field(value: object) -> str:
-    """A value as COPY text."""
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, tuple):
-        inner = ",".join('"' + str(v).replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value)
-        return _field(f"{{{inner}}}")
-    return str(value)
-
-
-def _history(row: Row) -> str:
-    if not row.history:
-        return "\\N"
-    entries = [asdict(event) for event in row.history]
-    for entry in entries:
-        entry["changes"] = {k: "…" if k in _PRIVATE else v for k, v in entry["changes"].items()}
-    return _field(json.dumps(entries, default=_plain, ensure_ascii=False))
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+        if self.at >= len(self.rest):
+            self.rest, self.at = next(self.pieces, ""), 0
+        self.at += size
+        return self.rest[self.at - size:self.at]
 
 
 # Landing.
@@ -237,7 +209,7 @@ _REFUSE = text("""
                and (received_at at time zone :tz)::date < (select min(effective_from) from policy where pack = :pack)
             union all
             select line, complaint_no, :handler_column, handler, 'conflict_of_interest' from staged
-             where reason is null and btrim(handler) = btrim(person_complained)) w
+             where reason is null and own_case(handler, person_complained)) w
      where s.line = w.line and s.complaint_no = w.complaint_no and s.reason is null""")
 _QUARANTINE = text("""
     with bad as (insert into quarantine (batch_id, line, complaint_no, field, value, reason)
@@ -253,20 +225,26 @@ _NAMES = {kind: text(f"""
     on conflict (pack, code) do nothing""") for kind in ("category", "channel")}
 # Units: by code or name where there is exactly one, else below "unmapped" of this source.
 _UNITS = text("""
-    create temporary table unit_of on commit drop as
-    select p.path, f.unit_id, f.added
-      from (select path from staged where reason is null
-            union select array[accepting_unit] from staged where reason is null and accepting_unit is not null
-            union select array[source_unit] from staged where reason is null and source_unit is not null
-            union select array[unit_complained] from staged where reason is null and unit_complained is not null) p
-     cross join lateral unit_for(cast(:source as smallint), p.path) f""")
+    with made as (
+        insert into unit_of
+        select p.path, f.unit_id, f.added
+          from (select path from staged where reason is null
+                union select array[accepting_unit] from staged where reason is null and accepting_unit is not null
+                union select array[source_unit] from staged where reason is null and source_unit is not null
+                union select array[unit_complained] from staged where reason is null and unit_complained is not null
+                except select path from unit_of) p
+         cross join lateral unit_for(cast(:source as smallint), p.path) f
+        returning added)
+    select coalesce(sum(added), 0) from made""")
 # Every row that lands, with what its texts stand for, beside what is known: kind = added, changed, or null for the same
 # again. shifted: the source names another unit than last time. moved, reassigned, recategorised: that happened since.
 _HISTORY = """exists (select from event e where e.complaint_id = c.complaint_id and e.cut and {codes}
                          and not exists (select from event v where v.complaint_id = e.complaint_id and v.voids = e.event_id))"""
-_PLACED = text(f"""
-    create temporary table placed on commit drop as
-    select row_number() over (order by s.received_at, s.line) as n, s.*,
+_PLACE = f"""
+    with policy_of as materialized (                       -- of a day, not of a row
+        select d.day, policy_at(:pack, d.moment, :calendar) as policy_id
+          from (select (received_at at time zone :tz)::date as day, min(received_at) as moment from staged where reason is null group by 1) d)
+    select s.*, v.policy_id,
            u.unit_id, a.unit_id as accepting_id, o.unit_id as source_unit_id, b.unit_id as about_id,
            array_to_string(s.path, ' / ') as unit_value, g.category_id, h.channel_id, k.complaint_id as known_id, c.unit_id as known_unit,
            c.dispatched_at as known_dispatched, c.read_at as known_read, c.customer_replied_at as known_customer,
@@ -281,16 +259,23 @@ _PLACED = text(f"""
       left join unit_of a on a.path = array[s.accepting_unit]
       left join unit_of o on o.path = array[s.source_unit]
       left join unit_of b on b.path = array[s.unit_complained]
-      join lateral (select category_id from category g
-                     where g.pack = :pack and coalesce(s.category, 'unmapped') in (g.code, g.name, g.name_en)
-                     order by coalesce(s.category, 'unmapped') = g.code desc, g.category_id limit 1) g on true
-      join lateral (select channel_id from channel h
-                     where h.pack = :pack and coalesce(s.channel, 'unmapped') in (h.code, h.name, h.name_en)
-                     order by coalesce(s.channel, 'unmapped') = h.code desc, h.channel_id limit 1) h on true
+      join (select n.name, x.category_id from (select distinct coalesce(category, 'unmapped') as name from staged) n
+             cross join lateral (select category_id from category x where x.pack = :pack and n.name in (x.code, x.name, x.name_en)
+                                  order by n.name = x.code desc, x.category_id limit 1) x) g on g.name = coalesce(s.category, 'unmapped')
+      join (select n.name, x.channel_id from (select distinct coalesce(channel, 'unmapped') as name from staged) n
+             cross join lateral (select channel_id from channel x where x.pack = :pack and n.name in (x.code, x.name, x.name_en)
+                                  order by n.name = x.code desc, x.channel_id limit 1) x) h on h.name = coalesce(s.channel, 'unmapped')
+      join policy_of v on v.day = (s.received_at at time zone :tz)::date
       left join complaint_key k on k.source_id = :source and k.complaint_no = s.complaint_no
       left join complaint c on c.complaint_id = k.complaint_id
      cross join lateral (select c.complaint_id is not null and s.digest is distinct from c.digest as differs) q
-     where s.reason is null""")
+     where s.reason is null"""
+_PLACED = text(f"insert into placed {_PLACE}")
+_TEMPORARY = [text(statement) for statement in (
+    "select set_config('default_statistics_target', '10', true)",        # a sample of 3,000 rows says enough of a part of the file
+    f"create temporary table staged ({staging.DEFINITION}) on commit drop", "create temporary table unit_of (path text[], unit_id int, added int) on commit drop",
+    f"create temporary table placed on commit drop as {_PLACE} with no data",
+    "create temporary table repeats (complaint_no text, repeat_of text, changed boolean) on commit drop")]
 
 # field -> column of complaint, and its value
 _COLUMNS = {name: (name, f"p.{name}") for name in (
@@ -316,10 +301,17 @@ _ALWAYS = {"source_unit_value": "p.unit_value", "marks": "p.marks", "digest": "p
 _ON_ADD = {"source_id": ":source", "complaint_no": "p.complaint_no", "pack": ":pack", "calendar_id": ":calendar",
            "accepting_unit_id": "coalesce(p.accepting_id, p.unit_id)", "unit_id": "p.unit_id", "first_unit_id": "p.unit_id",
            "about_unit_id": "coalesce(p.about_id, p.unit_id)", "first_category_id": "p.category_id"}
-_NEW = _ON_ADD | dict(_COLUMNS.values()) | _ALWAYS
+# What the database says of a row is asked for all of them at once, of the functions that its trigger asks; complaint_whole() compares.
+_DERIVED = {"policy_id": "p.policy_id", "restricted": "g.restricted", "major": "coalesce(p.major, false) or over_major(p.amount, y.major_amount)",
+            "major_reasons": "major_of('{}', p.amount, y.major_amount)",
+            "ended_at": """reply_ends(y.end_rule, p.closed_at, p.customer_replied_at, p.office_replied_at, p.filed_at, p.source_unit_id,
+                                      coalesce(p.anonymous, false) or g.anonymous)"""}
+_NEW = _ON_ADD | dict(_COLUMNS.values()) | _ALWAYS | _DERIVED
 _ADD = text(f"""
     insert into complaint ({', '.join(_NEW)})
-    select {', '.join(_NEW.values())} from placed p where p.n between :first and :last and p.kind = 'added' order by p.n""")
+    select {', '.join(_NEW.values())}
+      from placed p left join policy y on y.policy_id = p.policy_id join category g on g.category_id = p.category_id
+     where p.kind = 'added' order by p.received_at, p.line""")
 
 
 def _correct(mapping: Mapping) -> TextClause:
@@ -394,13 +386,7 @@ _CHILDREN = [(text(statement), fields) for statement, fields in (
          on conflict (complaint_id, withdrawal_no) do update set requested_at = excluded.requested_at
           where withdrawal.result is null and withdrawal.requested_at <> excluded.requested_at""",
      {"withdrawn_at"}),
-    # The earlier complaint may land with a later file: asked again with every import, not of new rows alone.
-    (f"""update complaint c set repeat_of = b.complaint_id
-           from {_LANDED}
-           left join complaint_key b on b.source_id = :source and b.complaint_no = p.repeat_of
-          where c.complaint_id = k.complaint_id and c.repeat_of is distinct from b.complaint_id
-            and (b.complaint_id is not null or p.kind = 'changed')""",
-     {"repeat_of"}),
+    ("""insert into repeats select complaint_no, repeat_of, kind = 'changed' from placed where repeat_of is not null or kind = 'changed'""", {"repeat_of"}),
     (f"""insert into event (complaint_id, at, code, user_id, params)
          select k.complaint_id, coalesce((h.entry -> 'changes' ->> 'registered_at')::timestamptz,
                     (h.entry -> 'changes' ->> 'closed_at')::timestamptz, p.received_at),
@@ -412,7 +398,14 @@ _CHILDREN = [(text(statement), fields) for statement, fields in (
           order by k.complaint_id, h.n""",
      {"history"}),
 )]
-_COUNTED = text("select count(*) as landed, count(*) filter (where marks <> '{}') as marked from placed")
+# The earlier complaint may land later in the file, or with another: asked at the end of every import, not of new rows alone.
+_REPEATS = text("""
+    update complaint c set repeat_of = b.complaint_id
+      from repeats r
+      join complaint_key k on k.source_id = :source and k.complaint_no = r.complaint_no
+      left join complaint_key b on b.source_id = :source and b.complaint_no = r.repeat_of
+     where c.complaint_id = k.complaint_id and c.repeat_of is distinct from b.complaint_id and (b.complaint_id is not null or r.changed)""")
+_COUNTED = text("select count(*) from placed where marks <> '{}'")
 _COUNTS = ("rows", "added", "changed", "unchanged", "quarantined", "marked", "conflicts")
 _FINISH = text(f"""
     update import_batch set finished_at = clock_timestamp(), digest = :digest, {', '.join(f'{c} = :{c}' for c in _COUNTS)}

@@ -54,14 +54,20 @@ class Source:
 
     def rows(self) -> Iterator[tuple[int, dict | str]]:
         """(line, {column: raw value}), or (line, text) for a row with too few or too many fields. ReadError."""
-        columns, width = self.columns, len(self.columns)
+        columns = self.columns
+        for line, cells in self.cells():
+            yield line, cells if cells.__class__ is str else dict(zip(columns, cells))
+
+    def cells(self) -> Iterator[Record]:
+        """The same with the raw values in the order of the columns. ReadError."""
+        width = len(self.columns)
         for line, cells in self._records:
             if cells.__class__ is not str and len(cells) != width:
                 if len(cells) > width and not any(cells[width:]):
                     cells = cells[:width]    # commas behind the last field, blank cells right of the table
                 else:
                     cells = ",".join("" if cell is None else str(cell) for cell in cells)
-            yield line, cells if cells.__class__ is str else dict(zip(columns, cells))
+            yield line, cells
 
     def progress(self) -> float:
         """How far the reading is, 0 to 1; 0 where the total is not known."""

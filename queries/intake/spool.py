@@ -1,4 +1,5 @@
 """What needs more than one row at a time, repeated numbers and event logs. A temporary SQLite bounds the memory."""
+import json
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -24,15 +25,27 @@ class Seen:
     """The numbers that came by so far, and what stood with them."""
 
     def __init__(self) -> None:
-        self._execute = _temporary("create table seen (id text primary key, digest blob) without rowid").execute
+        database = _temporary("create table seen (id text primary key, digest blob) without rowid")
+        self._execute, self._many = database.execute, database.executemany
 
     def before(self, row: Row) -> str:
         """Empty if the number is new, "same" if the whole row came before, "other" if the content was another."""
+        return self.look(row.complaint_no, row.digest)
+
+    def look(self, number: str, digest: bytes) -> str:
         insert = "insert into seen values (?, ?) on conflict do nothing"
-        if self._execute(insert, (row.complaint_no, row.digest)).rowcount:
+        if self._execute(insert, (number, digest)).rowcount:
             return ""
-        found, = self._execute("select digest from seen where id = ?", (row.complaint_no,)).fetchone()
-        return "same" if found == row.digest else "other"
+        found, = self._execute("select digest from seen where id = ?", (number,)).fetchone()
+        return "same" if found == digest else "other"
+
+    def all_new(self, rows: list[tuple[str, bytes]]) -> bool:
+        """Whether all of these (number, digest) are new; where one is not, none of them is remembered."""
+        numbers = [number for number, _ in rows]
+        if len(set(numbers)) < len(numbers) or self._execute("select 1 from seen where id in (select value from json_each(?)) limit 1", (json.dumps(numbers),)).fetchone():
+            return False
+        self._many("insert into seen values (?, ?)", rows)
+        return True
 
 
 class EventLog:

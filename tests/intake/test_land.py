@@ -4,6 +4,7 @@ import io
 import resource
 import sqlite3
 from datetime import datetime, timezone
+from time import sleep
 
 import openpyxl
 import psycopg2
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from queries import connect, db, intake, quality
-from queries.intake.land import land
+from queries.intake.land import _Ahead, land
 from tests import makers
 from tests.makers import cn
 
@@ -558,6 +559,21 @@ def test_memory_is_bounded_for_200_000_rows(office):
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert told[-1] == ("merge", 200_000, None)
     assert grown < 150, f"{grown:.0f} MB"
+
+
+def test_the_reading_waits_for_the_server_and_ends_with_it(tmp_path, monkeypatch):
+    """However slow the server is, no more than AHEAD characters and one piece wait."""
+    monkeypatch.setattr("queries.intake.land.AHEAD", 100_000)
+    (tmp_path / "m.toml").write_text(MAPPING)
+    (tmp_path / "f.csv").write_text(many(20_000))
+    mapping = intake.load(tmp_path / "m.toml")
+    with intake.open_source(tmp_path / "f.csv", mapping) as source:
+        ahead = _Ahead(source, mapping, datetime.now(timezone.utc), lambda *_: None)
+        first = next(ahead.part())
+        sleep(1)
+        assert 0 < ahead.held <= 100_000 + 2 * len(first) and ahead.thread.is_alive()
+        ahead.close()
+        assert not ahead.thread.is_alive() and ahead.rows < 20_000
 
 
 def test_progress_says_how_far_it_is(office):
