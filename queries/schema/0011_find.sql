@@ -1,0 +1,220 @@
+-- Search at millions of complaints: every complaint once as it is read (number; title, handler, text and demand, masked and in small letters), with an
+-- inverted index over its pairs of neighbouring characters. A pair is the shortest word of Chinese; nothing but PostgreSQL itself is needed for it.
+
+create table search_doc (
+    complaint_id bigint primary key,
+    received_at  timestamptz not null,
+    no           text not null,
+    body         text not null                     -- fields apart by chr(1), which no word holds
+);
+alter table search_doc enable row level security;
+alter table search_doc force row level security;
+create policy owner_all on search_doc to desk_owner using (true) with check (true);
+
+-- What a complaint is found by: pairs of characters (the last one with chr(1), so that every character begins a pair and one character is found as the
+-- beginning of pairs); four ASCII characters in a row, because pairs of digits stand everywhere; and when it came: its week, 8 weeks and 64 weeks.
+-- As it is written because it runs for every complaint: two lists unnested side by side, which takes half the time of a join.
+create function search_grams(no text, body text, at timestamptz) returns tsvector language plpgsql immutable strict parallel safe as $$
+declare
+    c text[] := string_to_array(no || chr(1) || body || chr(1), null);
+    week int := floor(extract(epoch from at) / 604800);
+begin
+    return array_to_tsvector(array_remove(array(select unnest(c) || unnest(c[2:])), null)
+        || array(select substr(m[1], i, 4) from regexp_matches(no || chr(1) || body, '[!-~]{4,}', 'g') m, generate_series(1, length(m[1]) - 3) i)
+        || array[chr(2) || 'w' || week, chr(2) || 'm' || week / 8, chr(2) || 'y' || week / 64]);
+end $$;
+
+insert into search_doc (complaint_id, received_at, no, body)
+select c.complaint_id, c.received_at, lower(c.complaint_no),
+       lower(concat_ws(chr(1), mask_text(c.title), c.handler, mask_text(t.text), mask_text(t.demand)))
+  from complaint c left join complaint_text t using (complaint_id) order by c.complaint_id;
+create index search_newest on search_doc (received_at desc, complaint_id desc);
+-- Writers append to a short list, which is sorted in when it is full: a reader looks it through, so it stays short.
+create index search_grams on search_doc using gin (search_grams(no, body, received_at)) with (fastupdate = on, gin_pending_list_limit = 1024);
+analyze search_doc;
+
+-- Write these complaints anew as they are read. Their rows are held first: who changes the title and who changes the text see each other's words.
+create function search_write(ids bigint[]) returns void language plpgsql security definer set search_path = desk, pg_temp as $$
+begin
+    perform from search_doc where complaint_id = any (ids) order by complaint_id for update;
+    insert into search_doc as d (complaint_id, received_at, no, body)
+    select c.complaint_id, c.received_at, lower(c.complaint_no),
+           lower(concat_ws(chr(1), mask_text(c.title), c.handler, mask_text(t.text), mask_text(t.demand)))
+      from complaint c left join complaint_text t using (complaint_id)
+     where c.complaint_id = any (ids)
+     order by c.complaint_id
+        on conflict (complaint_id) do update set received_at = excluded.received_at, no = excluded.no, body = excluded.body
+     where (d.received_at, d.no, d.body) is distinct from (excluded.received_at, excluded.no, excluded.body);
+end $$;
+create function search_added() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+begin
+    perform search_write(array(select f.complaint_id from fresh f));
+    return null;
+end $$;
+create function search_changed() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+begin
+    perform search_write(array[new.complaint_id]);
+    return null;
+end $$;
+create trigger search_added after insert on complaint referencing new table as fresh for each statement execute function search_added();
+create trigger search_added after insert on complaint_text referencing new table as fresh for each statement execute function search_added();
+create trigger search_changed after update on complaint for each row
+    when (old.title is distinct from new.title or old.handler is distinct from new.handler or old.complaint_no <> new.complaint_no or old.received_at <> new.received_at)
+    execute function search_changed();
+create trigger search_changed after update on complaint_text for each row
+    when (old.text is distinct from new.text or old.demand is distinct from new.demand) execute function search_changed();
+
+-- What a complaint must hold for these words: `holds`, a condition on search_doc d that decides; `grams`, which the index must hold for it (null: the
+-- index cannot tell, because a unit's name may hold the word); `labels`, the places of these units in the tree.
+create function search_terms(words text[]) returns table (holds text, grams text, labels bigint[]) language plpgsql stable set search_path = desk, pg_temp as $$
+declare
+    word text; low text; shown text; c text[];
+    about int[]; now_at int[];
+begin
+    foreach word in array words loop
+        word := translate(word, '０１２３４５６７８９＠', '0123456789@');
+        shown := '%' || regexp_replace(word, '([\\%_])', '\\\1', 'g') || '%';
+        low := lower(shown);
+        about := array(select u.unit_id from unit u where concat_ws(chr(1), u.name, u.short, u.name_en, u.short_en) ilike shown);
+        now_at := about || array(select k.unit_id from unit_contact k where k.rank = 1 and k.name ilike shown);
+        holds := format('(d.body like %L or d.no like %L', low, case when length(word) < 4 then substr(low, 2) else low end);
+        if now_at <> '{}' then
+            holds := holds || format(' or exists (select from complaint c where c.complaint_id = d.complaint_id and (c.unit_id = any (%L::int[]) or c.about_unit_id = any (%L::int[])))',
+                                     now_at, about);
+        end if;
+        holds := holds || ')';
+        c := string_to_array(lower(word), null);
+        select string_agg(format('''%s''%s', replace(replace(g.gram, '\', '\\'), '''', ''''''), g.open), ' & ') into grams from (
+            select x || coalesce(y, '') as gram, case when y is null then ':*' else '' end as open
+              from unnest(c, c[2:]) as u(x, y)
+             where y is not null or cardinality(c) = 1
+            union
+            select substr(m[1], i, 4), '' from regexp_matches(lower(word), '[!-~]{4,}', 'g') m, generate_series(1, length(m[1]) - 3) i) g;
+        labels := array(select u.label from unit u where u.unit_id = any (now_at));
+        return next;
+    end loop;
+end $$;
+
+-- Complaints in which every word stands somewhere: number (from its beginning; four characters and more anywhere), title, text and demand as they are
+-- shown (masked), names of the units, first contact, handler. The newest first, at most so many, received from `since` on and before or at `until`;
+-- `more`: there are others behind them. Scope is applied here, by the rule of visible(), because it runs as the owner.
+-- The way is chosen by what is there: few complaints in the scope: these are read; words that stand in one of five: the newest are read until there are
+-- enough; else by the index, week by week (or 8, 64 weeks, for rare words), because a list of all complaints with a word cannot be cut short.
+create function find_newest(words text[], most int default null, since timestamptz default '-infinity', until timestamptz default 'infinity')
+returns table (ids bigint[], more boolean) language plpgsql stable security definer set search_path = desk, pg_temp as $$
+declare
+    u app_user;
+    mine int8multirange := my_scope();
+    top int := coalesce(most, 2000000000);
+    decides text; must text; also text; places bigint[];
+    scope_ids bigint[]; scope_spans int;
+    newest timestamptz; oldest timestamptz;
+    hits int; seen int := 0; part bigint[]; step text; weeks int; block int; last_block int;
+    at timestamptz; id bigint; n int; walk constant int := 4000;
+begin
+    ids := '{}'; more := false;
+    select * into u from app_user a where a.user_id = me() and holds(a);
+    if not found or words = '{}' then
+        return next; return;
+    end if;
+    select string_agg(t.holds, ' and '), string_agg(t.grams, ' & ') filter (where t.labels = '{}') into decides, must from search_terms(words) t;
+    select t.labels, t.grams into places, also from search_terms(words) t where t.labels <> '{}' order by cardinality(t.labels) limit 1;
+    decides := decides || ' and d.received_at between $2 and $3';
+
+    -- few in the scope
+    if not u.all_units or u.role = 'discipline' then
+        if u.role = 'discipline' then
+            scope_ids := array(select c.complaint_id from complaint c where c.restricted);
+        elsif u.role <> 'service' then
+            select count(*) into scope_spans from (
+                select from unnest(mine) r join clock_span s on s.label >= lower(r) and s.label < upper(r)
+                union all select from unnest(mine) r join clock_span s on s.about_label >= lower(r) and s.about_label < upper(r) limit 100000) x;
+            if scope_spans < 100000 then
+                scope_ids := array(
+                    select s.complaint_id from unnest(mine) r join clock_span s on s.label >= lower(r) and s.label < upper(r)
+                    union select s.complaint_id from unnest(mine) r join clock_span s on s.charged_label >= lower(r) and s.charged_label < upper(r)
+                    union select s.complaint_id from unnest(mine) r join clock_span s on s.about_label >= lower(r) and s.about_label < upper(r)
+                    union select r from rectified_by_us() r where u.role = 'department');
+            end if;
+        end if;
+        if scope_ids is not null then
+            execute format($q$select array_agg(x.complaint_id order by x.received_at desc, x.complaint_id desc)
+                                from (select d.complaint_id, d.received_at from search_doc d where d.complaint_id = any ($1) and %s) x
+                                join visible($1) v on v = x.complaint_id$q$, decides) into part using scope_ids, since, until;
+            ids := coalesce(part[:top], '{}'); more := coalesce(cardinality(part) > top, false);
+            return next; return;
+        end if;
+    end if;
+
+    select min(d.received_at), max(d.received_at) into oldest, newest from search_doc d;
+    if newest is null then
+        return next; return;
+    end if;
+    newest := least(newest, until); oldest := greatest(oldest, since);
+
+    -- no index can tell: every word stands in some unit's name. Of few units: their complaints and those the index has.
+    execute format($q$select count(*) from (select * from search_doc d where d.received_at <= $3 and d.received_at >= $2
+                                             order by d.received_at desc, d.complaint_id desc limit 2000) d where %s$q$, decides) into hits using null::bigint[], since, until;
+    if must is null and places is not null and (hits < 400 or most is null) then
+        part := array(select s.complaint_id from clock_span s where s.label = any (places) union select s.complaint_id from clock_span s where s.about_label = any (places));
+        if also is not null then
+            execute 'select array_agg(d.complaint_id) from search_doc d where search_grams(d.no, d.body, d.received_at) @@ $1::tsquery' into scope_ids using also;
+        end if;
+        execute format($q$select array_agg(d.complaint_id order by d.received_at desc, d.complaint_id desc) from search_doc d
+                           where d.complaint_id = any ($1) and %s$q$, decides) into part using part || coalesce(scope_ids, '{}'), since, until;
+        ids := array(select x.id from unnest(part) with ordinality x(id, place) join visible(part) v on v = x.id order by x.place limit top + 1);
+        ids := coalesce(ids, '{}'); more := coalesce(cardinality(ids) > top, false); ids := ids[:top];
+        return next; return;
+    end if;
+
+    if must is null or most is not null and hits >= 400 then
+        at := 'infinity'; id := 9223372036854775807;
+        loop
+            execute format($q$select array_agg(d.complaint_id order by d.received_at desc, d.complaint_id desc) filter (where %s), count(*),
+                                     (array_agg(d.received_at order by d.received_at, d.complaint_id))[1], (array_agg(d.complaint_id order by d.received_at, d.complaint_id))[1]
+                                from (select * from search_doc d where (d.received_at, d.complaint_id) < ($4, $5) and d.received_at between $2 and $3
+                                       order by d.received_at desc, d.complaint_id desc limit $6) d$q$, decides)
+                into part, n, at, id using null::bigint[], since, until, at, id, walk;
+            ids := ids || array(select x.id from unnest(part) with ordinality x(id, place) join visible(part) v on v = x.id order by x.place);
+            seen := seen + n;
+            more := n = walk;
+            exit when not more or cardinality(ids) > top or seen >= 100000 and cardinality(ids) >= 200;
+        end loop;
+    else
+        step := case when hits >= 20 then 'w' when hits >= 3 then 'm' else 'y' end;
+        weeks := case step when 'w' then 1 when 'm' then 8 else 64 end;
+        block := floor(extract(epoch from newest) / 604800)::int / weeks;
+        last_block := floor(extract(epoch from oldest) / 604800)::int / weeks;
+        while block >= last_block loop
+            execute format($q$select array_agg(d.complaint_id order by d.received_at desc, d.complaint_id desc) from search_doc d
+                               where search_grams(d.no, d.body, d.received_at) @@ $1::tsquery and %s$q$, decides)
+                into part using format('%s & ''%s%s%s''', must, chr(2), step, block), since, until;
+            ids := ids || array(select x.id from unnest(part) with ordinality x(id, place) join visible(part) v on v = x.id order by x.place);
+            seen := seen + coalesce(cardinality(part), 0);
+            more := block > last_block;
+            exit when cardinality(ids) > top or most is not null and seen >= 60000 and cardinality(ids) >= 200;
+            block := block - 1;
+        end loop;
+    end if;
+    more := more and most is not null or cardinality(ids) > top;
+    ids := ids[:top];
+    return next;
+end $$;
+
+create or replace function find_words(words text[]) returns setof bigint rows 200 language sql stable security definer set search_path = desk, pg_temp as $$
+    select unnest(f.ids) from find_newest(words) f $$;
+-- Those of these complaints in which every word stands: for a list that is known and short.
+create function find_among(part bigint[], words text[]) returns setof bigint rows 200 language plpgsql stable security definer set search_path = desk, pg_temp as $$
+declare decides text;
+begin
+    select string_agg(t.holds, ' and ') into decides from search_terms(words) t;
+    part := array(select v from visible(part) v);
+    return query execute format('select d.complaint_id from search_doc d where d.complaint_id = any ($1) and %s', decides) using part;
+end $$;
+
+do $$ begin
+    execute 'revoke execute on function search_grams(text, text, timestamptz), search_write(bigint[]), search_added(), search_changed(), search_terms(text[]),
+             find_newest(text[], int, timestamptz, timestamptz), find_among(bigint[], text[]) from public';
+    execute 'grant execute on function find_newest(text[], int, timestamptz, timestamptz), find_among(bigint[], text[])
+             to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
+end $$;
