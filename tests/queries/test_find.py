@@ -176,3 +176,21 @@ def test_a_list_by_date_counts_up_to_the_cap(office, monkeypatch, login):
         rows = complaints.listing(conn, "found", sort="newest", limit=20, **where)
         assert rows.more.all() and set(rows.total) == {10}
         assert complaints.ids(conn, "found", **where) is None
+
+
+def test_a_persons_index_holds_hashes_that_nobody_can_make(office):
+    urls, _, _ = office
+    with create_engine(urls["admin"], poolclass=NullPool).begin() as conn:
+        conn.execute(text("set local role desk_owner"))
+        conn.execute(text("set local search_path = desk"))
+        one, other = conn.execute(text("select complaint_id from complaint order by 1 limit 2")).scalars()
+        conn.execute(text("select keep_persons(:i, array['张三', '张 三'], array['13800001111', '+86 138-0000-1111'])"), {"i": [one, other]})
+        rows = conn.execute(text("select phone_hash, name_hash, id_hash from complainant where complaint_id = any (:i)"), {"i": [one, other]}).all()
+        assert rows[0] == rows[1] and rows[0].id_hash is None and len(rows[0].phone_hash) == 16 and rows[0].phone_hash != rows[0].name_hash
+        indexed = conn.execute(text("select string_agg(indexdef, ' ') from pg_indexes where tablename = 'complainant'")).scalar_one()
+        assert "phone)" not in indexed and "name)" not in indexed
+        conn.execute(text("update complainant set phone = '13900002222' where complaint_id = :i"), {"i": one})
+        assert conn.execute(text("select count(distinct phone_hash) from complainant where complaint_id = any (:i)"), {"i": [one, other]}).scalar_one() == 2
+    for statement in ("select * from search_key", "select person_key('phone', '13800001111')"):
+        with pytest.raises(Exception, match="permission denied"), db.reading(urls, db.viewer_of(urls, "sup")) as conn:
+            conn.execute(text(statement))
