@@ -110,16 +110,20 @@ _BY_ID = text(f"""with picked as (
     {_ROW}""")
 
 
-def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None = LIMIT, offset: int = 0, **asked) -> pd.DataFrame:
+def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None = LIMIT, offset: int = 0, exact: bool = False, **asked) -> pd.DataFrame:
     """The complaints behind an indicator of the catalogue: exactly those that its count counts, marks first, then days late.
 
     `asked`: start, end; what narrows: unit, category, channel, source (ids), state, ageing (index of AGEING), mark (of MARKS),
     part (den: all, `counted` marks the numerator; num; rest), ids, search: words that must all stand somewhere in what this viewer
     may read of a complaint; sort (of SORTS); zone. Days are working days. Column `total` = how many there are in all; where `more`
-    there are others behind them: of a search the newest CAP stand for all, of a list by date the first CAP are counted. Without a limit
-    nothing is left out.
+    there are others behind them: of a search the newest CAP stand for all, of a list by date the first CAP are counted. Without a limit,
+    or where it has to be `exact`, nothing is left out, whatever it takes.
     """
-    statement, params, more = _asked(conn, code, as_of=as_of, whole=limit is None, **asked)
+    statement, params, more = _asked(conn, code, as_of=as_of, whole=exact or limit is None, **asked)
+    found = params.pop("found")
+    if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
+        rows = pd.read_sql(statement, conn, params=params | {"ids": _array(found[offset:offset + limit]), "limit": limit, "offset": 0})
+        return rows.assign(total=len(found), more=more)
     rows = pd.read_sql(statement, conn, params=params | {"limit": limit, "offset": offset})
     if params["cap"] and len(rows) and rows["total"].iloc[0] > CAP:
         rows, more = rows.assign(total=CAP), True
@@ -145,12 +149,14 @@ def _asked(conn: Connection, code: str, *, as_of: datetime, start: datetime, end
     cohort, more = CATALOGUE[code].cohort, False
     passed = cohort == "all" and not conn.execute(text("select sees_all()")).scalar()
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, state=state,
-                  late_from=late[0], late_to=late[1], exact=" ".join(wanted), cap=None) | within(conn, unit)
+                  late_from=late[0], late_to=late[1], exact=" ".join(wanted), cap=None, found=None) | within(conn, unit)
     special = {"sort": sort, "mark": mark, "searched": bool(wanted), "chosen": ids is not None, "passed": passed, "capped": False}
     if wanted:                                     # first which, then the rest: of a function's rows the planner knows nothing
         found, more = conn.execute(_NEWEST, {"words": wanted, "most": None if whole else CAP, "until": as_of,
                                              "since": start if cohort == "received" else datetime(1, 1, 2, tzinfo=UTC)}).one()
         narrowed = cohort != "all" or mark or any(params[name] is not None for name in ("category", "channel", "source", "state", "late_from")) or unit
+        if ids is None and sort == "newest" and part == "den" and not narrowed:
+            params["found"] = found
         if more and narrowed:                      # words that stand everywhere: the list first, and of it those that hold them
             of_list = _alone(_made(code, part, special | {"searched": False}).text)
             some = list(conn.execute(of_list, params | {"limit": MOST + 1, "offset": 0, "ids": _array(ids)}).scalars())

@@ -33,6 +33,13 @@ create index search_newest on search_doc (received_at desc, complaint_id desc);
 create index search_grams on search_doc using gin (search_grams(no, body, received_at)) with (fastupdate = on, gin_pending_list_limit = 1024);
 analyze search_doc;
 
+create index complaint_number on complaint (complaint_no);
+-- Names of units and their first contacts by the same index: a bank has forty thousand.
+create function unit_said(name text, short text, name_en text, short_en text) returns text language sql immutable parallel safe as $$
+    select lower(name || chr(1) || coalesce(short, '') || chr(1) || coalesce(name_en, '') || chr(1) || coalesce(short_en, '')) $$;
+create index unit_grams on unit using gin (search_grams('', unit_said(name, short, name_en, short_en), 'epoch'));
+create index unit_contact_grams on unit_contact using gin (search_grams('', lower(name), 'epoch')) where rank = 1;
+
 -- Write these complaints anew as they are read. Their rows are held first: who changes the title and who changes the text see each other's words.
 create function search_write(ids bigint[]) returns void language plpgsql security definer set search_path = desk, pg_temp as $$
 begin
@@ -56,7 +63,24 @@ begin
     perform search_write(array[new.complaint_id]);
     return null;
 end $$;
-create trigger search_added after insert on complaint referencing new table as fresh for each statement execute function search_added();
+-- A complaint is written once: with its text where that comes first or in the same transaction, and at the latest when the transaction commits.
+create function search_complete() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+begin
+    if not exists (select from search_doc d where d.complaint_id = new.complaint_id) then
+        perform search_write(array[new.complaint_id]);
+    end if;
+    return null;
+end $$;
+create function search_begun() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+declare ids bigint[] := array(select f.complaint_id from fresh f join complaint_text t using (complaint_id));
+begin
+    if ids <> '{}' then
+        perform search_write(ids);
+    end if;
+    return null;
+end $$;
+create trigger search_begun after insert on complaint referencing new table as fresh for each statement execute function search_begun();
+create constraint trigger search_complete after insert on complaint deferrable initially deferred for each row execute function search_complete();
 create trigger search_added after insert on complaint_text referencing new table as fresh for each statement execute function search_added();
 create trigger search_changed after update on complaint for each row
     when (old.title is distinct from new.title or old.handler is distinct from new.handler or old.complaint_no <> new.complaint_no or old.received_at <> new.received_at)
@@ -75,14 +99,6 @@ begin
         word := translate(word, '０１２３４５６７８９＠', '0123456789@');
         shown := '%' || regexp_replace(word, '([\\%_])', '\\\1', 'g') || '%';
         low := lower(shown);
-        about := array(select u.unit_id from unit u where concat_ws(chr(1), u.name, u.short, u.name_en, u.short_en) ilike shown);
-        now_at := about || array(select k.unit_id from unit_contact k where k.rank = 1 and k.name ilike shown);
-        holds := format('(d.body like %L or d.no like %L', low, case when length(word) < 4 then substr(low, 2) else low end);
-        if now_at <> '{}' then
-            holds := holds || format(' or exists (select from complaint c where c.complaint_id = d.complaint_id and (c.unit_id = any (%L::int[]) or c.about_unit_id = any (%L::int[])))',
-                                     now_at, about);
-        end if;
-        holds := holds || ')';
         c := string_to_array(lower(word), null);
         select string_agg(format('''%s''%s', replace(replace(g.gram, '\', '\\'), '''', ''''''), g.open), ' & ') into grams from (
             select x || coalesce(y, '') as gram, case when y is null then ':*' else '' end as open
@@ -90,6 +106,17 @@ begin
              where y is not null or cardinality(c) = 1
             union
             select substr(m[1], i, 4), '' from regexp_matches(lower(word), '[!-~]{4,}', 'g') m, generate_series(1, length(m[1]) - 3) i) g;
+        about := array(select u.unit_id from unit u
+                        where (grams is null or search_grams('', unit_said(u.name, u.short, u.name_en, u.short_en), 'epoch') @@ grams::tsquery)
+                          and unit_said(u.name, u.short, u.name_en, u.short_en) like low);
+        now_at := about || array(select k.unit_id from unit_contact k
+                                  where k.rank = 1 and (grams is null or search_grams('', lower(k.name), 'epoch') @@ grams::tsquery) and lower(k.name) like low);
+        holds := format('(d.body like %L or d.no like %L', low, case when length(word) < 4 then substr(low, 2) else low end);
+        if now_at <> '{}' then
+            holds := holds || format(' or exists (select from complaint c where c.complaint_id = d.complaint_id and (c.unit_id = any (%L::int[]) or c.about_unit_id = any (%L::int[])))',
+                                     now_at, about);
+        end if;
+        holds := holds || ')';
         labels := array(select u.label from unit u where u.unit_id = any (now_at));
         return next;
     end loop;
@@ -198,6 +225,15 @@ begin
     end if;
     more := more and most is not null or cardinality(ids) > top;
     ids := ids[:top];
+    -- a number that was typed whole comes first, wherever it stands
+    if cardinality(ids) > 1 then
+        part := array(select v from visible(array(select c.complaint_id from complaint c
+                       where c.complaint_no in (array_to_string(words, ' '), upper(array_to_string(words, ' ')), lower(array_to_string(words, ' ')))
+                         and c.received_at between since and until)) v);
+        if part <> '{}' then
+            ids := (part || array(select x.id from unnest(ids) with ordinality x(id, place) where x.id <> all (part) order by x.place))[:top];
+        end if;
+    end if;
     return next;
 end $$;
 
@@ -226,10 +262,12 @@ create function person_key(kind text, plain text) returns bytea language sql sta
 
 alter table complainant add column phone_hash bytea, add column id_hash bytea, add column name_hash bytea;
 create function complainant_hashed() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+declare i bytea; o bytea;
 begin
-    new.phone_hash := person_key('phone', plain_number(new.phone));
-    new.id_hash := person_key('id_no', plain_number(new.id_no));
-    new.name_hash := person_key('name', plain_name(new.name));
+    select k.inside, k.outside into i, o from search_key k;        -- person_key() three times, at a third of its cost
+    new.phone_hash := substr(sha256(o || sha256(i || convert_to('phone:' || nullif(plain_number(new.phone), ''), 'UTF8'))), 1, 16);
+    new.id_hash := substr(sha256(o || sha256(i || convert_to('id_no:' || nullif(plain_number(new.id_no), ''), 'UTF8'))), 1, 16);
+    new.name_hash := substr(sha256(o || sha256(i || convert_to('name:' || nullif(plain_name(new.name), ''), 'UTF8'))), 1, 16);
     return new;
 end $$;
 update complainant set phone_hash = person_key('phone', plain_number(phone)), id_hash = person_key('id_no', plain_number(id_no)),
@@ -277,7 +315,7 @@ begin
 end $$;
 
 do $$ begin
-    execute 'revoke execute on function search_grams(text, text, timestamptz), search_write(bigint[]), search_added(), search_changed(), search_terms(text[]),
+    execute 'revoke execute on function search_grams(text, text, timestamptz), search_write(bigint[]), search_added(), search_changed(), search_begun(), search_complete(), unit_said(text, text, text, text), search_terms(text[]),
              find_newest(text[], int, timestamptz, timestamptz), find_among(bigint[], text[]), person_key(text, text), complainant_hashed() from public';
     execute 'grant execute on function find_newest(text[], int, timestamptz, timestamptz), find_among(bigint[], text[])
              to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
