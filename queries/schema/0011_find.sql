@@ -148,6 +148,16 @@ begin
     select t.labels, t.grams into places, also from search_terms(words) t where t.labels <> '{}' order by cardinality(t.labels) limit 1;
     decides := decides || ' and d.received_at between $2 and $3';
 
+    select min(d.received_at), max(d.received_at) into oldest, newest from search_doc d;
+    if newest is null then
+        return next; return;
+    end if;
+    newest := least(newest, until); oldest := greatest(oldest, since);
+
+    -- how common the words are: in how many of the newest two thousand they stand
+    execute format($q$select count(*) from (select * from search_doc d where d.received_at <= $3 and d.received_at >= $2
+                                             order by d.received_at desc, d.complaint_id desc limit 2000) d where %s$q$, decides) into hits using null::bigint[], since, until;
+
     -- few in the scope
     if not u.all_units or u.role = 'discipline' then
         if u.role = 'discipline' then
@@ -156,7 +166,7 @@ begin
             select count(*) into scope_spans from (
                 select from unnest(mine) r join clock_span s on s.label >= lower(r) and s.label < upper(r)
                 union all select from unnest(mine) r join clock_span s on s.about_label >= lower(r) and s.about_label < upper(r) limit 100000) x;
-            if scope_spans < 100000 then
+            if scope_spans < 3000 or scope_spans < 100000 and (hits >= 20 or must is null) then
                 scope_ids := array(
                     select s.complaint_id from unnest(mine) r join clock_span s on s.label >= lower(r) and s.label < upper(r)
                     union select s.complaint_id from unnest(mine) r join clock_span s on s.charged_label >= lower(r) and s.charged_label < upper(r)
@@ -165,23 +175,15 @@ begin
             end if;
         end if;
         if scope_ids is not null then
-            execute format($q$select array_agg(x.complaint_id order by x.received_at desc, x.complaint_id desc)
-                                from (select d.complaint_id, d.received_at from search_doc d where d.complaint_id = any ($1) and %s) x
-                                join visible($1) v on v = x.complaint_id$q$, decides) into part using scope_ids, since, until;
+            execute format($q$select array_agg(d.complaint_id order by d.received_at desc, d.complaint_id desc)
+                                from search_doc d where d.complaint_id = any ($1) and %s$q$, decides) into part using scope_ids, since, until;
+            part := array(select x.id from unnest(part) with ordinality x(id, place) join visible(part) v on v = x.id order by x.place);
             ids := coalesce(part[:top], '{}'); more := coalesce(cardinality(part) > top, false);
             return next; return;
         end if;
     end if;
 
-    select min(d.received_at), max(d.received_at) into oldest, newest from search_doc d;
-    if newest is null then
-        return next; return;
-    end if;
-    newest := least(newest, until); oldest := greatest(oldest, since);
-
     -- no index can tell: every word stands in some unit's name. Of few units: their complaints and those the index has.
-    execute format($q$select count(*) from (select * from search_doc d where d.received_at <= $3 and d.received_at >= $2
-                                             order by d.received_at desc, d.complaint_id desc limit 2000) d where %s$q$, decides) into hits using null::bigint[], since, until;
     if must is null and places is not null and (hits < 400 or most is null) then
         part := array(select s.complaint_id from clock_span s where s.label = any (places) union select s.complaint_id from clock_span s where s.about_label = any (places));
         if also is not null then
