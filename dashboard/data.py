@@ -18,7 +18,7 @@ from queries.viewer import Viewer
 LISTS: dict[Callable, Callable] = {complaints.listing: complaints.ids, ledger.rows: ledger.rows}
 KEPT: set[Callable] = {complaints.listing, complaints.by_id, ledger.rows, figures.counts}   # what was read once for a page of rows stays
 KEEP = 20
-_LIST_ONLY = ("as_of", "limit", "offset", "sort")
+_LIST_ONLY = ("as_of", "limit", "offset", "sort", "exact")
 
 
 def start_run() -> None:
