@@ -18,7 +18,7 @@ from queries.viewer import Viewer
 LISTS: dict[Callable, Callable] = {complaints.listing: complaints.ids, ledger.rows: ledger.rows}
 KEPT: set[Callable] = {complaints.listing, complaints.by_id, ledger.rows, figures.counts}   # what was read once for a page of rows stays
 KEEP = 20
-_LIST_ONLY = ("as_of", "limit", "offset", "sort")
+_LIST_ONLY = ("as_of", "limit", "offset", "sort", "exact")
 
 
 def start_run() -> None:
@@ -37,7 +37,7 @@ class Held:
     question: tuple                             # page and address
     moment: datetime                            # of which it speaks
     asked: tuple | None = None                  # the list it shows: query, its arguments
-    ids: frozenset[int] = field(default=frozenset(), repr=False)        # the complaints of that list, in all
+    ids: frozenset[int] | None = field(default=frozenset(), repr=False)        # the complaints of that list, in all; None for too many
     complaint: int | None = None                # or the one complaint it shows
     kept: dict[str, Any] = field(default_factory=dict, repr=False)      # what was read for it
     noted: bool = False                         # in this run: the first list a page reads is the one it shows
@@ -131,13 +131,14 @@ def _note(held: Held, query: Callable, args: tuple, params: dict, found: Any) ->
 
 
 @st.cache_data(max_entries=32, ttl=10, show_spinner=False, hash_funcs={FunctionType: _name})
-def _listed(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer) -> frozenset[int]:
+def _listed(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer) -> frozenset[int] | None:
     with db.reading(urls(), _viewer) as conn:
-        return frozenset(query(conn, *args, **params))
+        found = query(conn, *args, **params)
+    return None if found is None else frozenset(found)
 
 
-def listed(asked: tuple, version: int, moment: datetime) -> frozenset[int]:
-    """The complaints of a list (`Held.asked`) at a moment, as known at that version."""
+def listed(asked: tuple, version: int, moment: datetime) -> frozenset[int] | None:
+    """The complaints of a list (`Held.asked`) at a moment, as known at that version; None for too many."""
     query, args, params = asked
     viewer = session.viewer()
     return _listed(query, _scope(viewer), version, args, params | {"as_of": moment}, viewer)

@@ -146,8 +146,14 @@ def title(asked: Asked, period: Period, moment: str) -> tuple[str, str]:
     return heading, f"{t('app.as_of', moment=moment)}{t('complaints.bar')}{basis}"
 
 
-def sentence(asked: Asked, total: int) -> str:
-    found = t("complaints.found", n=total)
+def exact() -> dict[str, bool]:
+    """For ``complaints.listing``: count to the end where the reader asked for it (``count=all`` in the address)."""
+    return {"exact": True} if st.query_params.get("count") == "all" else {}
+
+
+def sentence(asked: Asked, total: int, more: bool = False) -> str:
+    """How many were found; more: others lie behind those that were counted and are listed."""
+    found = t("complaints.found_more" if more else "complaints.found", n=total)
     if asked.rated and asked.part != "den":
         return f"{found} :gray[{t(f'complaints.only_{asked.part}')}]"
     return found

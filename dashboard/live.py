@@ -128,6 +128,8 @@ def compare(held: Held, version: int, moment: datetime) -> News:
     if held.asked is None:
         return News()
     present = data.listed(held.asked, version, moment)
+    if held.ids is None or present is None:                  # too long a list to compare
+        return News()
     gone = held.ids - present
     done = 0
     if gone:

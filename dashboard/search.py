@@ -176,7 +176,8 @@ def elsewhere(asked: listing.Asked, total: int, f: Frame) -> None:
     inside = asked.code == listing.ALL
     code = "received" if inside else listing.ALL
     other = data.read(complaints.listing, code, limit=1, **f.where, **asked.narrow())
-    n = int(other["total"].iloc[0]) if len(other) else 0
-    if n and (inside or n != total):
-        label = t("complaints.in_period", period=t(f"period_in.{f.period.code}"), n=n) if inside else t("complaints.in_all", n=n)
+    n, more = (int(other["total"].iloc[0]), bool(other["more"].iloc[0])) if len(other) else (0, False)
+    if n and (inside or more or n != total):
+        here, everywhere = ("complaints.in_period_more", "complaints.in_all_more") if more else ("complaints.in_period", "complaints.in_all")
+        label = t(here, period=t(f"period_in.{f.period.code}"), n=n) if inside else t(everywhere, n=n)
         links.link(f":small[{label}]", "complaints", f.link(**{**asked.address(), "code": code, "part": None}))

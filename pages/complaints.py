@@ -37,10 +37,11 @@ if asked.line is None:
             listing.choice("part", listing.PARTS, asked.part, lambda part: t(f"complaints.part_{part}"), t("complaints.part"))
     search.said()
     page = listing.whole(st.query_params.get("page")) or 1
-    question = {**asked.ask(ids), "limit": ROWS, **f.where}
-    rows = data.read(complaints.listing, asked.code, offset=(page - 1) * ROWS, **question)
-    if rows.empty and page > 1:  # a page that is no more
-        page, rows = 1, data.read(complaints.listing, asked.code, offset=0, **question)
+    question = {**asked.ask(ids), "limit": ROWS, **f.where, **listing.exact()}
+    with st.skeleton(tables.ROW_HEIGHT * 8):
+        rows = data.read(complaints.listing, asked.code, offset=(page - 1) * ROWS, **question)
+        if rows.empty and page > 1:  # a page that is no more
+            page, rows = 1, data.read(complaints.listing, asked.code, offset=0, **question)
     total, file = int(rows["total"].iloc[0]) if len(rows) else 0, listing.frames(asked, f, ids)
 else:
     every = data.read(ledger.rows, asked.line, **f.span, **f.place)
@@ -48,11 +49,14 @@ else:
     rows = data.read(complaints.by_id, every[(page - 1) * ROWS:page * ROWS]) if every else pd.DataFrame()
     file = listing.frames_of(every, f)
 
-links.sentence(listing.sentence(asked, total), f":small[:gray[{listing.formula(asked)}]]")
+more = len(rows) > 0 and "more" in rows and bool(rows["more"].iloc[0])  # others lie behind the ones that were counted
+links.sentence(listing.sentence(asked, total, more), f":small[:gray[{listing.formula(asked)}]]")
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     search.elsewhere(asked, total, f)
+    if more:
+        links.link(f":small[{t('complaints.count_all')}]", "complaints", {**st.query_params.to_dict(), "count": "all"}, icon=None)
     exports.buttons(file, listing.file_columns(asked), title=title[0], about=listing.about(asked, f, bool(found)), as_of=f.as_of,
-                    zone=f.zone, total=total, key="list")
+                    zone=f.zone, total=0 if more else total, key="list")
 if rows.empty:
     st.markdown(listing.nothing(asked, found["shown"] if found else None))
     st.stop()

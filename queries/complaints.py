@@ -1,6 +1,6 @@
 """Complaints: the list behind any figure, the search over it, one complaint whole, its timeline."""
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import pandas as pd
@@ -12,6 +12,8 @@ from queries.indicators import CATALOGUE, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
 LIMIT = 1000
+CAP = 10_000        # counted up to here; beyond it a list says "more than"
+MOST = 100_000      # rows of a list in which words are looked for one by one
 
 # One row of a list (look.md §3) for the complaints in `picked`.
 _ROW = """
@@ -57,11 +59,13 @@ _ORDER = """(c.channel_kind in ('regulator', 'central_bank')) is true desc, c.me
             s.days_late desc nulls last, s.due_at, s.complaint_id"""
 SORTS = {"urgent": _ORDER, "newest": "s.received_at desc, s.complaint_id desc", "oldest": "s.received_at, s.complaint_id",
          "due": "s.due_at nulls last, s.complaint_id", "late": "s.days_late desc nulls last, s.due_at, s.complaint_id"}
+_BY_DATE = ("newest", "oldest", "due")     # orders that an index has
 MARKS = {"major": "c.major", "media": "c.media_level > 0", "regulator": "(c.channel_kind in ('regulator', 'central_bank')) is true",
          "directive": "exists (select from directive v where v.complaint_id = s.complaint_id and v.at <= :as_of)",
          "repeat": "c.repeat_of is not null", "anonymous": "c.anonymous"}
-# A number that was typed whole comes first; the words are looked for in the database, by what this viewer may read (0002_search.sql).
-_FOUND = text("select array(select find_words(cast(:words as text[])))")
+# A number that was typed whole comes first; the words are looked for in the database, by what this viewer may read (0011_find.sql).
+_NEWEST = text("""select ids, more from find_newest(cast(:words as text[]), cast(:most as int), cast(:since as timestamptz), cast(:until as timestamptz))""")
+_AMONG = text("select array(select find_among(cast(:ids as bigint[]), cast(:words as text[])))")
 _EXACT = "(lower(c.complaint_no) = lower(:exact)) desc, "
 _CHOSEN = "{}.complaint_id = any (cast(:ids as bigint[]))"
 _CELL = """(cast(:state as text) is null or s.state = cast(:state as "char"))
@@ -71,7 +75,7 @@ AGEING = ((0, 0), (1, 3), (4, 5), (6, 10), (11, 30), (31, 100_000))     # workin
 
 @lru_cache(maxsize=1024)
 def _statement(code: str, part: str, sort: str = "urgent", mark: str | None = None, searched: bool = False, chosen: bool = False,
-               passed: bool = False) -> TextClause:
+               passed: bool = False, capped: bool = False) -> TextClause:
     i = CATALOGUE[code]
     num = i.num or "true"
     order = _EXACT * searched + SORTS[sort]
@@ -79,13 +83,15 @@ def _statement(code: str, part: str, sort: str = "urgent", mark: str | None = No
     source = facts('c.', i.den, num)
     if passed:                                     # of what was handed on, the last stretch that this viewer may see
         source = source.replace("state(:as_of) as s", f"(select s.* from {_LAST_SEEN.format(which=among.format('x'))}) as s", 1)
-    also = f" and {among.format('s')} and {MARKS.get(mark, 'true')}"
+    where = f"{_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL} and {among.format('s')} and {MARKS.get(mark, 'true')}"
+    # In an order that an index has, the first rows are had without the others: these are counted apart, and no further than the cap.
+    total = f"(select count(*) from (select from {source} where {where} limit :cap) as n)" if capped else "count(*) over ()"
     return text(f"""with picked as (
         select s.complaint_id, s.clock, s.state, s.days_late, s.days_used, s.days_open, s.due_at, s.due_ord, s.received_at, s.ended_at, s.provisional,
                s.unit_id, s.charged_unit_id, s.about_unit_id, s.category_id, s.channel_id, s.valid_from, s.calendar_id, coalesce(({num}), false) as counted,
-               count(*) over () as total, row_number() over (order by {order}) as place
+               {total} as total, row_number() over (order by {order}) as place
           from {source}
-         where {_where(i)} and {PART[part].format(den=i.den, num=num)} and {_CELL}{also}
+         where {where}
          order by {order} limit :limit offset :offset)
     {_ROW}""")
 
@@ -104,20 +110,29 @@ _BY_ID = text(f"""with picked as (
     {_ROW}""")
 
 
-def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None = LIMIT, offset: int = 0, **asked) -> pd.DataFrame:
+def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None = LIMIT, offset: int = 0, exact: bool = False, **asked) -> pd.DataFrame:
     """The complaints behind an indicator of the catalogue: exactly those that its count counts, marks first, then days late.
 
     `asked`: start, end; what narrows: unit, category, channel, source (ids), state, ageing (index of AGEING), mark (of MARKS),
     part (den: all, `counted` marks the numerator; num; rest), ids, search: words that must all stand somewhere in what this viewer
-    may read of a complaint; sort (of SORTS); zone. Column `total` = how many there are in all. Days are working days.
+    may read of a complaint; sort (of SORTS); zone. Days are working days. Column `total` = how many there are in all; where `more`
+    there are others behind them: of a search the newest CAP stand for all, of a list by date the first CAP are counted. Without a limit,
+    or where it has to be `exact`, nothing is left out, whatever it takes.
     """
-    statement, params = _asked(conn, code, as_of=as_of, **asked)
-    return pd.read_sql(statement, conn, params=params | {"limit": limit, "offset": offset})
+    statement, params, more = _asked(conn, code, as_of=as_of, whole=exact or limit is None, **asked)
+    found = params.pop("found")
+    if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
+        rows = pd.read_sql(statement, conn, params=params | {"ids": _array(found[offset:offset + limit]), "limit": limit, "offset": 0})
+        return rows.assign(total=len(found), more=more)
+    rows = pd.read_sql(statement, conn, params=params | {"limit": limit, "offset": offset})
+    if params["cap"] and len(rows) and rows["total"].iloc[0] > CAP:
+        rows, more = rows.assign(total=CAP), True
+    return rows.assign(more=more)
 
 
 def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, **asked) -> Iterator[pd.DataFrame]:
     """The whole of `listing`, in its order, in frames of so many rows: one cursor, so one snapshot and bounded memory."""
-    statement, params = _asked(conn, code, as_of=as_of, **asked)
+    statement, params, _ = _asked(conn, code, as_of=as_of, whole=True, **asked)
     conn.execute(text("set local cursor_tuple_fraction = 1"))      # all of it will be read; a plan for the first rows takes four times as long
     with conn.execute(statement, params | {"limit": None, "offset": 0}, execution_options={"stream_results": True, "max_row_buffer": rows}) as found:
         names = list(found.keys())
@@ -125,21 +140,41 @@ def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, *
             yield pd.DataFrame(some, columns=names)
 
 
-def _asked(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, part: str = "den", unit: int | None = None,
+def _asked(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, whole: bool, part: str = "den", unit: int | None = None,
            category: int | None = None, channel: int | None = None, source: int | None = None, zone: str = "Asia/Shanghai",
            state: str | None = None, ageing: int | None = None, mark: str | None = None, search: str | None = None,
-           ids: tuple[int, ...] | None = None, sort: str = "urgent") -> tuple[TextClause, dict]:
-    """The statement of a list and its parameters but limit and offset."""
+           ids: tuple[int, ...] | None = None, sort: str = "urgent") -> tuple[TextClause, dict, bool]:
+    """The statement of a list, its parameters but limit and offset, and whether words were found in more complaints than it has."""
     late, wanted = AGEING[ageing] if ageing is not None else (None, None), terms(search)
-    passed = CATALOGUE[code].cohort == "all" and not conn.execute(text("select sees_all()")).scalar()
+    cohort, more = CATALOGUE[code].cohort, False
+    passed = cohort == "all" and not conn.execute(text("select sees_all()")).scalar()
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, state=state,
+                  late_from=late[0], late_to=late[1], exact=" ".join(wanted), cap=None, found=None) | within(conn, unit)
+    special = {"sort": sort, "mark": mark, "searched": bool(wanted), "chosen": ids is not None, "passed": passed, "capped": False}
     if wanted:                                     # first which, then the rest: of a function's rows the planner knows nothing
-        found = conn.execute(_FOUND, {"words": wanted}).scalar_one()
+        found, more = conn.execute(_NEWEST, {"words": wanted, "most": None if whole else CAP, "until": as_of,
+                                             "since": start if cohort == "received" else datetime(1, 1, 2, tzinfo=UTC)}).one()
+        narrowed = cohort != "all" or mark or any(params[name] is not None for name in ("category", "channel", "source", "state", "late_from")) or unit
+        if ids is None and sort == "newest" and part == "den" and not narrowed:
+            params["found"] = found
+        if more and narrowed:                      # words that stand everywhere: the list first, and of it those that hold them
+            of_list = _alone(_made(code, part, special | {"searched": False}).text)
+            some = list(conn.execute(of_list, params | {"limit": MOST + 1, "offset": 0, "ids": _array(ids)}).scalars())
+            found, more = conn.execute(_AMONG, {"ids": some, "words": wanted}).scalar_one(), len(some) > MOST
         ids = found if ids is None else set(found) & set(ids)
-    special = {"sort": sort, "mark": mark, "searched": bool(wanted), "chosen": ids is not None, "passed": passed}
-    usual = {"sort": "urgent", "mark": None, "searched": False, "chosen": False, "passed": False}
-    statement = _statement(code, part, **{name: value for name, value in special.items() if value != usual[name]})
-    return statement, dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, state=state,
-                           late_from=late[0], late_to=late[1], exact=" ".join(wanted), ids=f"{{{','.join(map(str, ids or ()))}}}") | within(conn, unit)
+    special["chosen"] = ids is not None
+    if ids is None and not whole and sort in _BY_DATE:
+        special["capped"], params["cap"] = True, CAP + 1
+    return _made(code, part, special), params | {"ids": _array(ids)}, more
+
+
+def _made(code: str, part: str, special: dict) -> TextClause:
+    usual = {"sort": "urgent"}
+    return _statement(code, part, **{name: value for name, value in special.items() if value and value != usual.get(name)})
+
+
+def _array(ids) -> str:
+    return f"{{{','.join(map(str, ids or ()))}}}"
 
 
 def terms(search: str | None) -> list[str]:
@@ -304,10 +339,12 @@ def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataF
     return pd.read_sql(_HOLDERS, conn, params={"id": complaint_id, "as_of": as_of})
 
 
-def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int]:
-    """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments."""
-    statement, params = _asked(conn, code, as_of=as_of, **asked)
-    return frozenset(conn.execute(_alone(statement.text), params | {"limit": None, "offset": 0}).scalars())
+def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int] | None:
+    """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments.
+    None for more than CAP."""
+    statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked)
+    found = conn.execute(_alone(statement.text), params | {"limit": CAP + 1, "offset": 0}).scalars().all()
+    return None if more or len(found) > CAP else frozenset(found)
 
 
 @lru_cache(maxsize=256)

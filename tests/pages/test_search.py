@@ -156,3 +156,16 @@ def test_a_link_with_a_number_loses_it(office):  # noqa: F811
 def test_words_go_into_the_address(office):  # noqa: F811
     at = type_words(run("complaints", {"as": "demo-supervisor", "lang": "zh", "page": "2"}), " 挂失　 卡 ")
     assert at.query_params["q"] in ("挂失 卡", ["挂失 卡"]) and "page" not in at.query_params
+
+
+@pytest.mark.parametrize("language, at_least, every", [("zh", "至少30件", "共找到"), ("en", "At least **30**", "complaints found.")])
+def test_beyond_the_cap_the_page_says_at_least_and_counts_when_asked(office, monkeypatch, language, at_least, every):  # noqa: F811
+    monkeypatch.setattr(search.complaints, "CAP", 30)
+    here = {"as": "demo-leader", "lang": language, "q": "办理" if language == "zh" else "说明", "code": "found"}
+    at = run("complaints", here)
+    said = " ".join(m.value for m in at.markdown).replace("**至少30件**", "至少30件")
+    assert at_least in said and len(at.dataframe[0].value) == 30, "what is said and what is listed end together"
+    assert any(link.proto.page == "complaints" and "count=all" in link.proto.query_string for link in at.get("page_link"))
+    at = run("complaints", {**here, "count": "all"})
+    total = written(next(m.value for m in at.markdown if every in m.value).split("**")[1])
+    assert total > 30 and len(at.dataframe[0].value) == min(total, 200)
