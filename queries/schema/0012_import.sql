@@ -382,7 +382,7 @@ begin
     when 'withdrawal' then
         insert into event (complaint_id, at, code, user_id, reason, params)
         select n.complaint_id, n.requested_at, 'withdrawal_requested', me(), n.reason, '{}'::jsonb from fresh n where tg_op = 'INSERT'
-        union all select n.complaint_id, n.verified_at, 'withdrawal_verified', me(), null, jsonb_build_object('result', n.result, 'late', n.late)
+        union all select n.complaint_id, n.verified_at, 'withdrawal_verified', me(), setting('said'), jsonb_build_object('result', n.result, 'late', n.late)
                     from fresh n where n.verified_at is not null;
     when 'call_back' then
         insert into event (complaint_id, at, code, user_id, params)
@@ -400,8 +400,25 @@ begin
          where n.kind = 'extension' and n.approved_at is not null and n.due_to is not null
            and not exists (select from event e where e.complaint_id = n.complaint_id and e.code = 'limit_moved' and e.params ->> 'delay' = n.delay_no::text);
     when 'directive' then
-        insert into event (complaint_id, at, code, user_id, params)
-        select n.complaint_id, n.at, 'directive', me(), jsonb_build_object('leader', n.leader) from fresh n where tg_op = 'INSERT';
+        insert into event (complaint_id, at, code, user_id, reason, params)
+        select n.complaint_id, n.at, 'directive', me(), n.text, jsonb_build_object('leader', n.leader) from fresh n where tg_op = 'INSERT'
+        union all select n.complaint_id, n.answered_at, 'directive_answered', me(), n.answer, jsonb_build_object('directive', n.directive_no)
+                    from fresh n
+                   where n.answered_at is not null and not exists (select from event e where e.complaint_id = n.complaint_id and e.code = 'directive_answered'
+                                                                      and e.params ->> 'directive' = n.directive_no::text);
+    when 'contest' then
+        insert into event (complaint_id, at, code, user_id, reason, params)
+        select n.complaint_id, n.requested_at, 'contested', me(), n.reason, jsonb_build_object('contest', n.contest_no) from fresh n where tg_op = 'INSERT'
+        union all select n.complaint_id, n.decided_at, 'contest_decided', me(), n.decision, jsonb_build_object('contest', n.contest_no, 'upheld', n.upheld)
+                    from fresh n
+                   where n.decided_at is not null and not exists (select from event e where e.complaint_id = n.complaint_id and e.code = 'contest_decided'
+                                                                     and e.params ->> 'contest' = n.contest_no::text);
+    when 'rectification' then
+        insert into event (complaint_id, at, code, user_id, unit_to, reason, params)
+        select n.complaint_id, n.done_at, 'rectified', me(), n.unit_id, n.feedback, jsonb_build_object('rectification', n.rectification_no)
+          from fresh n
+         where n.done_at is not null and not exists (select from event e where e.complaint_id = n.complaint_id and e.code = 'rectified'
+                                                        and e.params ->> 'rectification' = n.rectification_no::text);
     when 'hop' then
         insert into event (complaint_id, at, code, user_id, unit_to)
         select n.complaint_id, n.signed_at, 'signed', me(), n.unit_id from fresh n where n.signed_at is not null;

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision, down_revision = "0009", "0007"
+revision, down_revision = "0009", "0008"
 
 
 def upgrade() -> None:
