@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -24,9 +25,9 @@ def settle() -> None:
     gc.freeze()
 
 
-def logo() -> str:
+@cache
+def logo(name: str) -> str:
     """The mark and the name as an SVG with text in the fonts of the page."""
-    name = t("app.name")
     wide = 30 + sum(8.4 if ord(c) < 0x2e80 else 15.5 for c in name)
     mark = (Path(__file__).parent / "icon.svg").read_text("utf-8")
     mark = mark.replace("<svg ", '<svg width="20" height="20" y="2" ', 1)
@@ -63,7 +64,7 @@ def run() -> None:
 
 words.begin()
 st.set_page_config(page_title=t("app.name"), page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide")
-st.logo(logo())
+st.logo(logo(t("app.name")))
 try:
     run()
 except NotAllowed:

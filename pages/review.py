@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from dashboard import context, evidence, links, navigation, review, session, tables, words
+from dashboard import context, data, evidence, links, navigation, review, session, tables, words
 from dashboard.words import t
 
 LIST = "complaints"
 
 navigation.require()
 f = context.frame("last_week")
-w = review.read(f)
+w = data.derived(review.read, f, key=f.asked)
 deeper, phone = evidence.deeper(f), tables.is_phone()
 
 

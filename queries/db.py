@@ -34,14 +34,18 @@ def engine(url: str) -> Engine:
     return made
 
 
+_IDENTITY = text("""
+    select set_config('transaction_read_only', :read_only, true),
+           set_config('role', :role, true),                     -- as `set local role`
+           set_config('app.user_id', :user, true),
+           set_config('statement_timeout', :timeout, true)""")
+
+
 @contextmanager
 def _transaction(urls: dict[str, str], viewer: Viewer, *, read_only: bool, timeout_ms: int) -> Iterator[Connection]:
     with engine(urls[viewer.database_login]).connect() as conn, conn.begin():
-        if read_only:
-            conn.execute(text("set transaction read only"))
-        conn.execute(text(f"set local role {viewer.database_role}"))          # a StrEnum's value, never a person's
-        conn.execute(text("select set_config('app.user_id', :u, true), set_config('statement_timeout', :t, true)"),
-                     {"u": str(viewer.user_id), "t": str(timeout_ms)})
+        conn.execute(_IDENTITY, {"read_only": "on" if read_only else "off", "role": viewer.database_role,     # a StrEnum's value, never a person's
+                                 "user": str(viewer.user_id), "timeout": str(timeout_ms)})
         yield conn
 
 
