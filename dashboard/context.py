@@ -124,8 +124,13 @@ class Frame:
 
     @property
     def asked(self) -> tuple:
-        """What figures of this frame depend on beside scope, tick and language (``data.derived``)."""
+        """What the figures of this frame depend on beside scope, tick and language: a key of ``data.derived``."""
         return (self.period, *self.place.values(), self.parent, self.as_of, self.zone.key)
+
+    @property
+    def address(self) -> tuple:
+        """The same for what holds links."""
+        return (*self.asked, sorted(self.filters.params.items()))
 
     def link(self, **params: object) -> dict[str, str]:
         """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""
@@ -144,7 +149,7 @@ def frame(default: str = "last_week", show: tuple[str, ...] = ("period", "unit",
 
 def known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:
     """The names of the viewer's units, of categories and of channels, by id. Nobody may change them."""
-    return data.derived(_known)
+    return data.derived(_known, rows=False)
 
 
 def _known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:

@@ -121,12 +121,13 @@ def _speaks_of_a_moment(query: Callable) -> bool:
     return "as_of" in signature(query).parameters
 
 
-def derived(make: Callable, *given: Any, key: object = ()) -> Any:
+def derived(make: Callable, *given: Any, key: object = (), rows: bool = True) -> Any:
     """``make(*given)``, which reads by ``read``: kept like what it reads, by viewer scope and tick, so that a rerun neither reads
     nor works it out again. ``key`` says what else it depends on: everything in ``given`` that two viewers of one scope may have
-    differently. One object for all: nobody may change it. A page that stays with its moment (``hold``) has its own rows and works out anew.
+    differently. One object for all: nobody may change it. A page that stays with its moment (``hold``) has rows of its own and works
+    out anew; ``rows=False``: what is read does not stay.
     """
-    if st.session_state.get("held") is not None:
+    if rows and st.session_state.get("held") is not None:
         return make(*given)
     return _derived(make, _scope(session.viewer()), st.session_state.tick[0], words.language(), repr(key), given)
 
