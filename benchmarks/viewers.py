@@ -51,7 +51,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.origin, self.ready = f"http://127.0.0.1:{self.port}", 0.0
-        self.environment = os.environ | {"DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(self.port), "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | settings
+        self.environment = os.environ | {"DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(self.port), "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT) + os.environ.get("BENCH_PATH", "")} | settings
 
     def __enter__(self):
         began = time.perf_counter()

@@ -1,6 +1,5 @@
 """Entry script: ``streamlit run dashboard/app.py``. Runs before every page: words, viewer, menu, then the page."""
 
-import gc
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,13 +15,6 @@ if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the 
 from dashboard import data, filters, live, navigation, permissions, session, tables, words  # noqa: E402
 from dashboard.words import t  # noqa: E402
 from queries.db import NotAllowed  # noqa: E402
-
-
-@st.cache_resource(show_spinner=False)
-def settle() -> None:
-    """Once a process: what is loaded by now stays, the collector need not walk through it (see runner.postScriptGC)."""
-    gc.collect()
-    gc.freeze()
 
 
 @cache
@@ -56,7 +48,6 @@ def run() -> None:
     page = navigation.choose(lambda permission: permissions.may(viewer.role, permission))
     st.set_page_config(page_title=f"{page.title} · {t('app.name')}")
     filters.carry()
-    settle()
     live.begin(page.url_path)
     live.follow(tables.is_phone())
     live.run(page.run)

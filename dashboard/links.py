@@ -12,7 +12,7 @@ from functools import cache
 import pandas as pd
 import streamlit as st
 from plotly.basedatatypes import BaseFigure
-from plotly.io import templates as go_templates
+from plotly.io import templates
 
 from dashboard import charts, live, navigation
 from dashboard.filters import Filters
@@ -42,7 +42,7 @@ def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
 
 def _beside(label: str) -> str:
     """A label that stands as a link's does: half an em, 7 px, in from either side."""
-    return f"\u2002{label}\u2002" if label else label
+    return f"\u2060\u2002{label}\u2002\u2060" if label else label  # joiners, or the spaces would be stripped
 
 
 def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone: str = "", delta: str | None = None,
@@ -174,18 +174,20 @@ def go(to: str, params: Mapping[str, str]) -> None:
 
 class Drawn(BaseFigure):
     """A figure of ``charts`` as st.plotly_chart takes it without checking every property again, which costs more than the rest of
-    the chart: tests/pages/test_charts.py checks them all. The template is plotly's own, as it would put in."""
+    the chart: tests/pages/test_charts.py checks them all. The template is Streamlit's own, which plotly would put in, for these marks."""
 
     def __init__(self, figure: dict):
-        object.__setattr__(self, "_drawn", {**figure, "layout": {**figure["layout"], "template": _template()}})
+        template = _template(frozenset(trace["type"] for trace in figure["data"]))
+        object.__setattr__(self, "_drawn", {**figure, "layout": {**figure["layout"], "template": template}})
 
     def to_dict(self) -> dict:
         return self._drawn
 
 
 @cache
-def _template() -> dict:
-    return go_templates["plotly"].to_plotly_json()
+def _template(kinds: frozenset[str]) -> dict:
+    whole = templates["streamlit"].to_plotly_json()
+    return {"data": {kind: whole["data"][kind] for kind in sorted(kinds & whole["data"].keys())}, "layout": whole["layout"]}
 
 
 def chart(drawn: tuple[dict, str], key: str, to: str | None = None,

@@ -133,7 +133,7 @@ def _written(value: object) -> object:
 
 def number(value: float, digits: int = 0) -> str:
     """1234.5 -> 1,234.5 (digits=1)."""
-    return f"{round(value, digits):,.{digits}f}"  # both languages group by "," and point with "."
+    return f"{round(value, digits):,.{int(digits)}f}"  # both languages group by "," and point with "."
 
 
 def percent(numerator: int, denominator: int, digits: int = 1) -> str:
