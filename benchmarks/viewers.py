@@ -15,6 +15,7 @@ import contextlib
 import http.client
 import json
 import os
+import pickle
 import random
 import re
 import shutil
@@ -51,7 +52,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.origin, self.ready = f"http://127.0.0.1:{self.port}", 0.0
-        self.environment = os.environ | {"DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(self.port), "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT) + os.environ.get("BENCH_PATH", "")} | settings
+        self.environment = os.environ | {"DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(self.port), "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | settings
 
     def __enter__(self):
         began = time.perf_counter()
@@ -103,7 +104,7 @@ class Viewer:
         self.server, self.cookie, self.follows = server, cookie, follows
         self.hash, self.query, self.kept, self.timers = "", "", {}, {}
         self.runs, self.finished, self.errors, self.bytes, self.deltas, self.polls, self.others = 0, asyncio.Event(), 0, 0, 0, 0, 0
-        self.asked = False
+        self.asked, self.drawn = False, None
 
     async def __aenter__(self):
         self.line = await connect(self.server.origin.replace("http", "ws") + "/_stcore/stream", origin=self.server.origin, subprotocols=["streamlit"], max_size=None,
@@ -122,13 +123,15 @@ class Viewer:
             msg = ForwardMsg.FromString(data)
             kind = msg.WhichOneof("type")
             self.bytes += len(data)
+            if self.drawn is not None and kind == "delta" and msg.metadata.delta_path[:1] == [0]:
+                self.drawn.append(data)
             if kind == "new_session":
                 began, self.deltas = True, 0
             elif kind == "navigation":
                 self.hash = msg.navigation.page_script_hash
             elif kind == "delta":
                 self.deltas += 1
-                self.errors += msg.delta.new_element.WhichOneof("type") == "exception"
+                self.errors += msg.delta.new_element.WhichOneof("type") in ("exception", "alert")
                 if msg.metadata.cacheable:
                     self.kept[msg.hash] = self.runs
             elif kind == "ref_hash":
@@ -257,8 +260,116 @@ async def memory(server: Server, reruns: int, together: int = 4, visit: int = 50
 
 # -- Chromium -----------------------------------------------------------------------------------------------------------
 
-def browser(server: Server, static: str) -> dict:
-    raise NotImplementedError
+SWITCHES = ("review", "limits", "overdue", "satisfaction", "units", "review")
+STATIC = '''"""The twin: the same pages, drawn from messages that were recorded: no database, no session, nothing to work out."""
+import pickle
+from pathlib import Path
+
+import streamlit as st
+from streamlit.proto.Delta_pb2 import Delta
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
+recorded = pickle.loads(Path(__file__).with_name("recorded.pickle").read_bytes())
+
+
+def page(name):
+    def draw():
+        for data in recorded[name]:
+            get_script_run_ctx().enqueue(ForwardMsg.FromString(data))
+    draw.__name__ = name
+    return draw
+
+
+st.set_page_config(layout="wide")
+st.navigation([st.Page(page(name), title=name, url_path=name, default=name == "start") for name in recorded], position="top").run()
+'''
+
+
+async def record(server: Server) -> dict[str, list[bytes]]:
+    """What each page of SWITCHES sends to be drawn, as it was sent."""
+    found = {"start": []}
+    async with Viewer(server, server.sign_in(), follows=False) as viewer:
+        for page in dict.fromkeys(SWITCHES):
+            viewer.drawn = found[page] = []
+            viewer.kept = {}
+            await viewer.rerun(page, "")
+            viewer.drawn = None
+    return found
+
+
+def switch(page, name: str) -> float:
+    """Seconds from a click in the menu until the other page stands: the script has run, every chart is drawn, nothing is left of the old one."""
+    began = time.perf_counter()
+    page.locator(f'[data-testid=stTopNavLink][href$="/{name}"]').first.click()
+    page.wait_for_function("""name => location.pathname.endsWith(name) && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+        && !document.querySelector('[data-stale=true]') && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(c => c.querySelector('.main-svg'))""", arg=name, timeout=30_000)
+    return time.perf_counter() - began
+
+
+def browser(server: Server) -> dict:
+    """Page switches against the twin in turn, and the first page of a browser that has nothing yet, with compression and without."""
+    from tests.browser.browser import launch, page as opened, settled
+    folder = Path(tempfile.mkdtemp(prefix="desk-twin-"))
+    (folder / "twin.py").write_text(STATIC, "utf-8")
+    (folder / "recorded.pickle").write_bytes(pickle.dumps(asyncio.run(record(server))))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    twin = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(folder / "twin.py"), "--server.port", str(port), "--server.address", "127.0.0.1"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    took: dict[str, dict[str, list[float]]] = {"desk": {}, "twin": {}}
+    cold: dict[str, list[float]] = {"compressed": [], "plain": []}
+    sent: dict[str, list[int]] = {"compressed": [], "plain": []}
+    try:
+        with launch() as chromium:
+            with opened(chromium) as desk, opened(chromium) as copy:
+                desk.goto(f"{server.origin}/review?as=demo-supervisor")
+                settled(desk, 60_000)
+                copy.goto(f"http://127.0.0.1:{port}/review")
+                settled(copy, 60_000)
+                for turn in range(4):
+                    for name in SWITCHES[1:]:
+                        for which, one in (("desk", desk), ("twin", copy)):
+                            seconds = switch(one, name)
+                            if turn:                                                        # the first round loads scripts
+                                took[which].setdefault(name, []).append(seconds)
+            for _ in range(4):
+                for kind in cold:
+                    with opened(chromium, extra_http_headers={} if kind == "compressed" else {"accept-encoding": "identity"}) as one:
+                        one.context.add_cookies([{"name": "sid", "value": server.sign_in(), "url": server.origin}])
+                        line = one.context.new_cdp_session(one)
+                        line.send("Network.enable")
+                        bytes_: list[int] = []
+                        line.on("Network.loadingFinished", lambda event: bytes_.append(event["encodedDataLength"]))
+                        began = time.perf_counter()
+                        one.goto(f"{server.origin}/review")
+                        one.wait_for_function("""() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning' && document.querySelectorAll('[data-testid=stPlotlyChart] .main-svg').length > 4""", timeout=60_000)
+                        cold[kind].append(time.perf_counter() - began)
+                        sent[kind].append(sum(bytes_))
+    finally:
+        twin.terminate()
+        twin.wait(20)
+        shutil.rmtree(folder)
+    found = {"switch": {name: {"desk_ms": quantile(took["desk"][name], 0.5), "twin_ms": quantile(took["twin"][name], 0.5),
+                               "ratio": round(statistics.median(took["desk"][name]) / statistics.median(took["twin"][name]), 2)} for name in took["desk"]},
+             "cold": {kind: {"median_ms": quantile(cold[kind], 0.5), "least_ms": quantile(cold[kind], 0), "mib": round(statistics.median(sent[kind]) / 2 ** 20, 2)} for kind in cold}}
+    found["ratio"] = round(sum(one["desk_ms"] for one in found["switch"].values()) / sum(one["twin_ms"] for one in found["switch"].values()), 2)
+    for name, one in found["switch"].items():
+        print(f"to {name:<21} {one['desk_ms']:7.0f} ms   twin {one['twin_ms']:7.0f} ms   {one['ratio']:.2f} ×")
+    for kind, one in found["cold"].items():
+        print(f"first page, {kind:<12} {one['median_ms']:7.0f} ms (least {one['least_ms']:.0f})   {one['mib']:.2f} MiB", flush=True)
+    return found
+
+
+def reference() -> float:
+    """CPU in ms of one px.line on this machine now, 13.9 where it is quiet (2 cores, 2026): how much slower the others make it."""
+    import plotly.express as px
+    took = []
+    for _ in range(30):
+        began = time.thread_time()
+        px.line(x=list(range(50)), y=list(range(50)))
+        took.append(time.thread_time() - began)
+    return round(1000 * statistics.median(took), 1)
 
 
 def main() -> None:
@@ -288,6 +399,10 @@ def main() -> None:
                 result["many"] = [asyncio.run(many(server, count, args.seconds, walk)) for walk in (False, True)[:1 + args.walk] for count in args.viewers]
             if "memory" in parts:
                 result["memory"] = asyncio.run(memory(server, args.reruns))
+            if "browser" in parts:
+                result["browser"] = browser(server)
+            result["reference_ms"] = reference()
+            print(f"reference: px.line {result['reference_ms']} ms of CPU here and now (13.9 on a quiet machine)")
         RESULT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     finally:
         if not args.data:
