@@ -324,16 +324,16 @@ def browser(server: Server) -> dict:
         with launch() as chromium:
             with opened(chromium) as desk, opened(chromium) as copy:
                 desk.goto(f"{server.origin}/review?as=demo-supervisor")
-                settled(desk, 60_000)
+                settled(desk, 120_000)
                 copy.goto(f"http://127.0.0.1:{port}/review")
-                settled(copy, 60_000)
-                for turn in range(4):
+                settled(copy, 120_000)
+                for turn in range(3):
                     for name in SWITCHES[1:]:
                         for which, one in (("desk", desk), ("twin", copy)):
                             seconds = switch(one, name)
                             if turn:                                                        # the first round loads scripts
                                 took[which].setdefault(name, []).append(seconds)
-            for _ in range(4):
+            for _ in range(3):
                 for kind in cold:
                     with opened(chromium, extra_http_headers={} if kind == "compressed" else {"accept-encoding": "identity"}) as one:
                         one.context.add_cookies([{"name": "sid", "value": server.sign_in(), "url": server.origin}])

@@ -29,8 +29,8 @@ WORTH = 20_000      # objects made since the last one below which it is not wort
 names = gate.names()
 
 
-def warm() -> None:
-    """What the first reader would otherwise wait for: modules, words, connections, compressed scripts."""
+def load() -> None:
+    """Modules and words, before anybody is answered: two threads that import the same at once may find half a module."""
     for one in pkgutil.iter_modules([str(Path(__file__).parent)]):
         if one.name not in ("app", "server", "__main__"):
             import_module(f"dashboard.{one.name}")
@@ -38,6 +38,10 @@ def warm() -> None:
         import_module(one)
     for language in words.LANGUAGES:
         words.catalogue(language)
+
+
+def warm() -> None:
+    """What the first reader would otherwise wait for: connections, compressed scripts."""
     compressed.warm()
     try:
         for url in session.urls().values():
@@ -50,6 +54,7 @@ def warm() -> None:
 def collect(stop: Event) -> None:
     """Garbage is collected beside the readers' runs, not in the middle of one (see runner.postScriptGC); what is loaded by now stays,
     and the collector need not walk through it."""
+    warm()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -61,7 +66,7 @@ def collect(stop: Event) -> None:
 @asynccontextmanager
 async def starting(app: st.App) -> AsyncIterator[None]:
     config.set_option("server.trustedUserHeaders", names)  # here: Streamlit reads its settings anew after it has found `app`
-    await run_in_threadpool(warm)
+    await run_in_threadpool(load)
     stop = Event()
     collector = Thread(target=collect, args=(stop,), name="collector", daemon=True)
     collector.start()
