@@ -1,7 +1,7 @@
 """Entry script: ``streamlit run dashboard/app.py``. Runs before every page: words, viewer, menu, then the page."""
 
-import gc
 import sys
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -17,16 +17,9 @@ from dashboard.words import t  # noqa: E402
 from queries.db import NotAllowed  # noqa: E402
 
 
-@st.cache_resource(show_spinner=False)
-def settle() -> None:
-    """Once a process: what is loaded by now stays, the collector need not walk through it (see runner.postScriptGC)."""
-    gc.collect()
-    gc.freeze()
-
-
-def logo() -> str:
+@cache
+def logo(name: str) -> str:
     """The mark and the name as an SVG with text in the fonts of the page."""
-    name = t("app.name")
     wide = 30 + sum(8.4 if ord(c) < 0x2e80 else 15.5 for c in name)
     mark = (Path(__file__).parent / "icon.svg").read_text("utf-8")
     mark = mark.replace("<svg ", '<svg width="20" height="20" y="2" ', 1)
@@ -55,7 +48,6 @@ def run() -> None:
     page = navigation.choose(lambda permission: permissions.may(viewer.role, permission))
     st.set_page_config(page_title=f"{page.title} · {t('app.name')}")
     filters.carry()
-    settle()
     live.begin(page.url_path)
     live.follow(tables.is_phone())
     live.run(page.run)
@@ -63,7 +55,7 @@ def run() -> None:
 
 words.begin()
 st.set_page_config(page_title=t("app.name"), page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide")
-st.logo(logo())
+st.logo(logo(t("app.name")))
 try:
     run()
 except NotAllowed:

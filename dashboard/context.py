@@ -122,6 +122,16 @@ class Frame:
         table = pd.concat([table for table in tables if len(table)] or tables[:1])
         return table[table.index.notna()]
 
+    @property
+    def asked(self) -> tuple:
+        """What the figures of this frame depend on beside scope, tick and language: a key of ``data.derived``."""
+        return (self.period, *self.place.values(), self.parent, self.as_of, self.zone.key)
+
+    @property
+    def address(self) -> tuple:
+        """The same for what holds links."""
+        return (*self.asked, sorted(self.filters.params.items()))
+
     def link(self, **params: object) -> dict[str, str]:
         """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""
         return links.address(self.filters, **{"at": self.as_of, **params})
@@ -130,13 +140,21 @@ class Frame:
 def frame(default: str = "last_week", show: tuple[str, ...] = ("period", "unit", "category", "channel")) -> Frame:
     """Draw the filter bar and say what is asked. ``default`` is the period of an address without one."""
     zone, as_of = ZoneInfo(settings().zone), data.as_of()
-    table = names_of_units(data.read(units.tree).itertuples())
-    categories = names(data.read(units.categories).itertuples(), "category_id")
-    channels = names(data.read(units.channels).itertuples(), "channel_id")
+    table, categories, channels = known()
     options = choices(table, filters.asked("unit"), categories, channels)
     chosen = filters.bar(options, as_of=as_of, zone=zone, default=default, show=show)
     root = options.path[0][0] or None
     return Frame(chosen, chosen.unit_id or root, as_of, zone, table, categories, channels)
+
+
+def known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:
+    """The names of the viewer's units, of categories and of channels, by id. Nobody may change them."""
+    return data.derived(_known, rows=False)
+
+
+def _known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:
+    return (names_of_units(data.read(units.tree).itertuples()), names(data.read(units.categories).itertuples(), "category_id"),
+            names(data.read(units.channels).itertuples(), "channel_id"))
 
 
 def choices(table: dict[int, Unit], asked: int | None, categories: dict[int, str], channels: dict[int, str]) -> Options:

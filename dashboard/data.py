@@ -3,13 +3,14 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from inspect import signature
 from types import FunctionType
 from typing import Any
 
 import streamlit as st
 
-from dashboard import permissions, session
+from dashboard import permissions, session, words
 from dashboard.session import urls
 from queries import complaints, db, figures, ledger
 from queries.viewer import Viewer
@@ -96,7 +97,7 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
     Cached by what row security depends on and by the tick's version, never by time alone.
     """
     viewer = session.viewer()
-    if "as_of" in signature(query).parameters:
+    if _speaks_of_a_moment(query):
         params.setdefault("as_of", as_of())
     held = st.session_state.get("held")
     held = held if held is not None and params.get("as_of") == held.moment else None
@@ -113,6 +114,27 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
             del held.kept[next(iter(held.kept))]
         return deepcopy(found)
     return found
+
+
+@cache
+def _speaks_of_a_moment(query: Callable) -> bool:
+    return "as_of" in signature(query).parameters
+
+
+def derived(make: Callable, *given: Any, key: object = (), rows: bool = True) -> Any:
+    """``make(*given)``, which reads by ``read``: kept like what it reads, by viewer scope and tick, so that a rerun neither reads
+    nor works it out again. ``key`` says what else it depends on: everything in ``given`` that two viewers of one scope may have
+    differently. One object for all: nobody may change it. A page that stays with its moment (``hold``) has rows of its own and works
+    out anew; ``rows=False``: what is read does not stay.
+    """
+    if rows and st.session_state.get("held") is not None:
+        return make(*given)
+    return _derived(make, _scope(session.viewer()), st.session_state.tick[0], words.language(), repr(key), given)
+
+
+@st.cache_resource(max_entries=200, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})
+def _derived(make: Callable, scope: tuple, version: int, language: str, key: str, _given: tuple) -> Any:
+    return make(*_given)
 
 
 def _scope(viewer: Viewer) -> tuple:

@@ -5,11 +5,12 @@ judgements themselves are in ``dashboard.signals``; every page that shows one ta
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from hashlib import blake2b
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, links, signals, tables, words
+from dashboard import charts, data, links, signals, tables, words
 from dashboard.context import Frame
 from dashboard.periods import Period
 from dashboard.signals import NARROW, WIDE, Funnel, Rates, Volumes
@@ -41,26 +42,44 @@ def panel(f: Frame, chart: Rates, volume: Volumes, days: Sequence[date], table: 
         one = one[0] if isinstance(one, list) else one
         return deeper(int(one)) if one is not None else None
 
+    drawn = data.derived(pictures, chart, volume, days, table, found, name, phone, key=(page, f.address, phone))
     left, right = st.columns(2, gap="medium")
     with left:
         links.section(t("review.control_title"), t("review.control_note"))
-        links.chart(rate_figure(chart, days, phone), key("rate", f), page, week)
+        links.chart(drawn.rate, key("rate", f), page, week)
         st.caption(t("signals.rules_rate"))
     with right:
         links.section(t("signals.volume_title"), t("signals.volume_note"))
-        links.chart(volume_figure(volume, days, phone), key("volume", f), page, week)
-        st.caption(f"{volume_line(volume, days)} {t('signals.rules_volume')}")
+        links.chart(drawn.volume, key("volume", f), page, week)
+        st.caption(f"{drawn.volume_said} {t('signals.rules_volume')}")
     left, right = st.columns(2, gap="medium")
     with left:
         links.section(t("review.funnel_title"), t("review.funnel_note"))
-        links.chart(funnel_figure(found, table, name, phone), key("funnel", f), page, unit)
-        st.caption(f"{groups_line(found)} {t('signals.rules_units')}")
+        links.chart(drawn.funnel, key("funnel", f), page, unit)
+        st.caption(f"{drawn.groups_said} {t('signals.rules_units')}")
     with right:
-        rows = interval_rows(table, name)
+        rows = drawn.intervals
         if len(rows):
             links.section(t("signals.units_title"))
             columns = interval_columns(rows, deeper, address, page, phone)
             tables.doors(rows, columns, key("units", f), t("signals.units_alt"), INTERVALS)
+
+
+class Pictures(NamedTuple):
+    """What ``panel`` draws."""
+
+    rate: tuple[dict, str]
+    volume: tuple[dict, str]
+    volume_said: str
+    funnel: tuple[dict, str]
+    groups_said: str
+    intervals: pd.DataFrame
+
+
+def pictures(chart: Rates, volume: Volumes, days: Sequence[date], table: pd.DataFrame, found: Funnel, name: Callable[[int], str], phone: bool) -> Pictures:
+    """The charts of ``panel`` and what is said beside them."""
+    return Pictures(rate_figure(chart, days, phone), volume_figure(volume, days, phone), volume_line(volume, days),
+                    funnel_figure(found, table, name, phone), groups_line(found), interval_rows(table, name))
 
 
 def deeper(f: Frame) -> Callable[[int], dict[str, str] | None]:
@@ -198,12 +217,19 @@ def rank(size: str, place: object, of: int) -> str:
     return t("signals.rank", n=int(place), of=of, size="" if size == "all" else t(f"signals.size_{size}"))
 
 
-def unit_table(table: pd.DataFrame, name: Callable[[int], str], deeper: Way, address: Way, page: str, *,
-               overdue: bool = True, phone: bool = False) -> None:
-    """Draws units of ``beside``: the name opens ``page`` with ``deeper(unit)``, the figures their lists with
+Rows = tuple[list, list]  # heads and rows of ``links.linked_table``
+
+
+def unit_table(made: Rows) -> None:
+    """Draws ``unit_rows``; nothing where there are none."""
+    if made[1]:
+        links.linked_table(*made, "complaints")
+
+
+def unit_rows(table: pd.DataFrame, name: Callable[[int], str], deeper: Way, address: Way, page: str, *,
+              overdue: bool = True, phone: bool = False) -> Rows:
+    """Units of ``beside`` as a table: the name opens ``page`` with ``deeper(unit)``, the figures their lists with
     ``address(unit, code=…)``; None is no door. Without ``overdue`` only the rate."""
-    if table.empty:
-        return
     heads = [(t("review.col_unit"), None, "left")]
     heads += [] if phone else [(t("review.col_peers"), 168, "left"), (t("signals.col_rank"), 84, "left")]
     heads += [(t("review.col_rate" if overdue else "review.col_kept"), 124 if overdue else 96, "right")]
@@ -223,7 +249,7 @@ def unit_table(table: pd.DataFrame, name: Callable[[int], str], deeper: Way, add
             cells += [(f":red[**{words.cases(one.overdue_open)}**]" if late else f":gray[{words.cases(0)}]", late),
                       (longest if one.longest >= 0 else t("unit.none"), None)]
         rows.append(cells)
-    links.linked_table(heads, rows, "complaints")
+    return heads, rows
 
 
 def funnel_figure(found: Funnel, table: pd.DataFrame, name: Callable[[int], str], phone: bool = False,

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import periods, session, words
+from dashboard import data, periods, session, words
 from dashboard.periods import Period
 from dashboard.words import t
 
@@ -124,7 +124,7 @@ def role_menu() -> None:
         if session.has_password():
             st.link_button(t("sign_in.change"), "/password", type="tertiary", icon=":material/key:")
         st.link_button(t("sign_in.out"), "/sign-out", type="tertiary", icon=":material/logout:")
-        accounts = {login: (name, role) for login, name, role in session.demo_accounts()}
+        accounts = {login: (name, role) for login, name, role in data.derived(session.demo_accounts, rows=False)}
         if viewer.login not in accounts:
             return
         st.session_state["filter_as"] = viewer.login

@@ -7,9 +7,12 @@ the filters and the moment on. A viewer who may not open the page sees the figur
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import cache
 
 import pandas as pd
 import streamlit as st
+from plotly.basedatatypes import BaseFigure
+from plotly.io import templates
 
 from dashboard import charts, live, navigation
 from dashboard.filters import Filters
@@ -34,10 +37,12 @@ def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
         st.page_link(page, label=label, icon=icon or "", icon_position="right", query_params=dict(params or {}),
                      help=help or "")
     else:
-        with st.container(horizontal=True, gap=None, wrap=False, width="content"):
-            st.space(7)
-            st.markdown(label, width="content")
-            st.space(7)
+        st.markdown(_beside(label), width="content")
+
+
+def _beside(label: str) -> str:
+    """A label that stands as a link's does: half an em, 7 px, in from either side."""
+    return f"\u2060\u2002{label}\u2002\u2060" if label else label  # joiners, or the spaces would be stripped
 
 
 def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone: str = "", delta: str | None = None,
@@ -57,7 +62,7 @@ def figure_card(label: str, value: str, unit: str = "", *, note: str = "", tone:
                       delta_description=compared if delta else None, help=help)
         line = charts.sparkline(trend)  # not st.metric's own: its drawing has parts that a screen reader cannot name
         if line is not None:
-            st.plotly_chart(line, config=charts.CONFIG, key=f"trend_{label}", alt=t("review.spark_alt"))
+            st.plotly_chart(Drawn(line), config=charts.CONFIG, key=f"trend_{label}", alt=t("review.spark_alt"))
 
 
 def todo_card(label: str, n: int, *, tone: str = "", to: str | None = None,
@@ -135,8 +140,12 @@ def linked_table(heads: Sequence[tuple[str, int | None, str]], rows: Sequence[Se
         for place, cells in enumerate([[(f":gray[{head}]", None) for head, _, _ in heads], *rows]):
             with st.container(horizontal=True, wrap=False, gap=None, vertical_alignment="center"):
                 for (_, px, side), (label, params, *other) in zip(heads, cells):
+                    page = (other or [to])[0] if params else None
+                    if page is None or navigation.target(page) is None:
+                        st.markdown(_beside(label if params else f":small[{label}]"), width=px or "stretch", text_alignment=side)
+                        continue
                     with st.container(width=px or "stretch", horizontal_alignment=side, gap=None):
-                        link(label if params else f":small[{label}]", (other or [to])[0] if params else None, params, icon=None)
+                        link(label, page, params, icon=None)
 
 
 def picker(grid: pd.DataFrame, category: Callable[[int], str], channel: Callable[[int], str], to: str,
@@ -163,6 +172,24 @@ def go(to: str, params: Mapping[str, str]) -> None:
         st.switch_page(page, query_params=dict(params))
 
 
+class Drawn(BaseFigure):
+    """A figure of ``charts`` as st.plotly_chart takes it without checking every property again, which costs more than the rest of
+    the chart: tests/pages/test_charts.py checks them all. The template is Streamlit's own, which plotly would put in, for these marks."""
+
+    def __init__(self, figure: dict):
+        template = _template(frozenset(trace["type"] for trace in figure["data"]))
+        object.__setattr__(self, "_drawn", {**figure, "layout": {**figure["layout"], "template": template}})
+
+    def to_dict(self) -> dict:
+        return self._drawn
+
+
+@cache
+def _template(kinds: frozenset[str]) -> dict:
+    whole = templates["streamlit"].to_plotly_json()
+    return {"data": {kind: whole["data"][kind] for kind in sorted(kinds & whole["data"].keys())}, "layout": whole["layout"]}
+
+
 def chart(drawn: tuple[dict, str], key: str, to: str | None = None,
           address: Callable[[dict], Mapping[str, str] | None] | None = None) -> None:
     """A figure of ``charts`` with its text alternative. With ``address`` its marks are doors: a click on one opens the
@@ -170,10 +197,10 @@ def chart(drawn: tuple[dict, str], key: str, to: str | None = None,
     What a chart opens must be reachable by a link or a table too: marks cannot be reached by keyboard."""
     figure, alt = drawn
     if address is None or to is None:
-        st.plotly_chart(figure, config=charts.CONFIG, alt=alt, key=key)
+        st.plotly_chart(Drawn(figure), config=charts.CONFIG, alt=alt, key=key)
         return
     turn = st.session_state.get(f"{key}.turn", 0)  # a chart that was clicked is drawn anew: Back must not find its mark chosen
-    chosen = st.plotly_chart(charts.clickable(figure), config=charts.CONFIG, alt=alt, key=f"{key}.{turn}", on_select="rerun", selection_mode="points")
+    chosen = st.plotly_chart(Drawn(charts.clickable(figure)), config=charts.CONFIG, alt=alt, key=f"{key}.{turn}", on_select="rerun", selection_mode="points")
     for point in chosen["selection"]["points"][:1]:
         params = address(point)
         if params is not None:

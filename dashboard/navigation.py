@@ -7,10 +7,12 @@ from runpy import run_path
 
 import streamlit as st
 
+from dashboard import words
 from dashboard.words import t
 
 _FOLDER = Path(__file__).resolve().parents[1] / "pages"
 _OPEN = "navigation.open"  # session_state: keys of the pages this viewer may open
+_BUILT = "navigation.built"  # session_state: what they were built from, and the pages by key: each costs a look at the disk
 _LAST = "navigation.last"  # session_state: the address of the page shown last
 
 
@@ -70,8 +72,11 @@ def choose(may: Callable[[str], bool]) -> st.Page:
         else:
             st.switch_page(_FOLDER / first.file, query_params=st.query_params.to_dict())
 
+    known = (words.language(), st.session_state[_OPEN])
+    if st.session_state.get(_BUILT, (None,))[0] != known:
+        st.session_state[_BUILT] = (known, {page.key: page.build(page in allowed) for page in PAGES})
     start = st.Page(home, title=t(f"nav.{first.key}"), url_path="", default=True, icon="", visibility="hidden")
-    page = st.navigation([start, *(page.build(page in allowed) for page in PAGES)], position="top")
+    page = st.navigation([start, *st.session_state[_BUILT][1].values()], position="top")
     st.session_state[_LAST] = page.url_path
     return page
 
@@ -80,9 +85,9 @@ def _refused() -> None:
     st.info(t("app.no_permission"))
 
 
-def target(key: str) -> str | None:
-    """The file of a page for st.page_link and st.switch_page, or None if this viewer may not open it."""
-    return str(_FOLDER / BY_KEY[key].file) if key in st.session_state.get(_OPEN, ()) else None
+def target(key: str) -> st.Page | None:
+    """A page for st.page_link and st.switch_page, or None if this viewer may not open it."""
+    return st.session_state[_BUILT][1][key] if key in st.session_state.get(_OPEN, ()) else None
 
 
 def require() -> None:

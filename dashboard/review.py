@@ -206,6 +206,23 @@ def attention(table: pd.DataFrame) -> pd.DataFrame:
     return table[table.index.isin(late.index) | (table.word == "low") | (table.trend == "worsening")]
 
 
+@dataclass(frozen=True)
+class Peers:
+    """What is said of the units: tables as ``evidence.unit_table`` draws them, and a sentence each."""
+
+    attention: evidence.Rows
+    attention_said: str
+    well: evidence.Rows
+    well_said: str
+
+
+def peers(table: pd.DataFrame, name: Callable[[int], str], deeper: evidence.Way, address: evidence.Way, page: str, period: Period, phone: bool) -> Peers:
+    """Whom to look after and who does well, of ``Week.peers``."""
+    good = doing_well(table)
+    return Peers(evidence.unit_rows(attention(table), name, deeper, address, page, phone=phone), attention_sentence(table, name),
+                 evidence.unit_rows(good.head(SHOWN), name, deeper, address, page, overdue=False, phone=phone), doing_well_sentence(good, name, period))
+
+
 def doing_well(table: pd.DataFrame) -> pd.DataFrame:
     """Improving rows first, then rows with enough cases, all of them in time, the most cases first."""
     better = (table.trend == "improving") & (table.compliance_den > 0)

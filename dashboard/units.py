@@ -186,6 +186,17 @@ class Profile:
         return self.members < 2
 
 
+def profiled(f: Frame, unit: int) -> Profile:
+    """The unit within its group, read."""
+    return judge(peers(f, unit), unit)
+
+
+def overview(f: Frame) -> tuple[Units, pd.DataFrame]:
+    """The units below the stated one, and the same ``compared``."""
+    some = below(f, SHORT, f.parent)
+    return some, compared(some, trends(f, f.parent))
+
+
 def judge(all_: Units, unit: int) -> Profile:
     """A unit within its group: of about as many complaints due."""
     places = signals.groups(all_.counts.compliance_den.tolist())

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import charts, complaint, context, data, duties, forms, identity, links, navigation, tables, trail, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
-from queries import clocks, complaints, units
+from queries import clocks, complaints
 
 PLACE = "complaint"
 
@@ -15,9 +15,7 @@ navigation.require()
 forms.said()
 params, zone, as_of = st.query_params.to_dict(), ZoneInfo(settings().zone), data.as_of()
 number = params.get("number", "")
-names = context.names_of_units(data.read(units.tree).itertuples())
-categories = context.names(data.read(units.categories).itertuples(), "category_id")
-channels = context.names(data.read(units.channels).itertuples(), "channel_id")
+names, categories, channels = context.known()
 c = data.read(complaints.whole, number) if number else None
 
 

@@ -27,7 +27,7 @@ with right:
 links.section(t("data.defects"), t("data.defects_note"))
 if f.filters.unit_id is not None:
     trail.down(f, {})
-table = quality.defects(f)
+table = data.derived(quality.defects, f, key=f.asked)
 if table.empty:
     st.markdown(t("data.defects_empty"))
 else:
@@ -35,7 +35,7 @@ else:
         return units.name(f, unit, f.parent)
 
     st.markdown(quality.defects_sentence(table, name))
-    tables.doors(*quality.defects_table(f, table, name, phone), key=f"defects_{f.parent}",
+    tables.doors(*data.derived(quality.defects_table, f, table, name, phone, key=(f.address, phone)), key=f"defects_{f.parent}",
                  alt=t("data.defects_alt", n=len(table)), most=quality.MOST_ROWS)
 
 # -- what came in, and what is odd about it

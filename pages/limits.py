@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import context, filters, limits, links, navigation, tables, trail, words
+from dashboard import context, data, filters, limits, links, navigation, tables, trail, words
 from dashboard.words import t
 from queries.indicators import BASES
 
@@ -10,7 +10,7 @@ LIST, HERE = "complaints", "limits"
 
 navigation.require()
 f = context.frame("last_month")
-w = limits.read(f)
+w = data.derived(limits.read, f, key=f.asked)
 phone = tables.is_phone()
 by = st.query_params.get("by") if st.query_params.get("by") in limits.BY else "unit"
 
@@ -32,7 +32,7 @@ with left:
     limits.differences(f, w, phone)
 with right:
     links.section(t("limits.months"), t("limits.months_note"))
-    links.chart(limits.months_figure(w, f.period, phone), f"months_{f.period}", HERE,
+    links.chart(data.derived(limits.months_figure, w, f.period, phone, key=(f.asked, phone)), f"months_{f.period}", HERE,
                 lambda point: limits.to_month(f, w.months.index[point["point_index"]]))
 
 # -- where the days go; what was left on arrival
@@ -40,12 +40,12 @@ left, right = st.columns(2, gap="medium")
 with left:
     links.section(t("limits.path_title"), t("limits.path_note"))
     st.markdown(limits.path_sentence(w.links))
-    links.chart(limits.path_figure(w.links), "path", LIST, lambda point: limits.path_way(f, point["point_index"]))
+    links.chart(data.derived(limits.path_figure, w.links, key=f.asked), "path", LIST, lambda point: limits.path_way(f, point["point_index"]))
     limits.path_table(f, w.links, phone)
 with right:
     links.section(t("limits.arrival_title"), t("limits.arrival_note"))
     links.row(*limits.arrival_late(f, w))
-    links.chart(limits.arrival_figure(w), "arrival", LIST, lambda point: limits.arrival_way(f, point["point_index"]))
+    links.chart(data.derived(limits.arrival_figure, w, key=f.asked), "arrival", LIST, lambda point: limits.arrival_way(f, point["point_index"]))
     links.row(limits.arrival_ways(f, w), LIST)
 for place, code in zip(st.columns(3, gap="small"), limits.SMALL):
     with place:
@@ -58,13 +58,13 @@ st.segmented_control(t("limits.groups"), limits.BY, default=by, required=True, l
                      on_change=lambda: trail.go("by", st.session_state[f"by_{by}"]))
 if by == "unit":
     trail.down(f, {})
-table = limits.groups(f, by)
+table = data.derived(limits.groups, f, by, key=(f.asked, by))
 if table.empty:
     st.markdown(t("limits.no_groups"))
 else:
-    if said := limits.groups_sentence(f, table, by):
+    if said := data.derived(limits.groups_sentence, f, table, by, key=(f.asked, by)):
         st.markdown(said)
-    tables.doors(*limits.shown(f, table, by, phone), key=f"groups_{by}",
+    tables.doors(*data.derived(limits.shown, f, table, by, phone, key=(f.address, by, phone)), key=f"groups_{by}",
                  alt=t("limits.groups_alt", by=t(f"limits.by_{by}"), n=len(table)))
 
 # -- how it is counted

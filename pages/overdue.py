@@ -59,7 +59,7 @@ with left:
                      for one in chart["data"]]  # a bar can be clicked
     if late:  # room for the words over the bars past the step
         chart["layout"]["yaxis"]["range"] = [0, max(1.12 * max(counts), 1.45 * max(counts[3:]))]
-    st.plotly_chart(chart, config=charts.CONFIG, key=f"ageing_{age}", alt=t("ageing.alt", n=late, k=long),
+    st.plotly_chart(links.Drawn(chart), config=charts.CONFIG, key=f"ageing_{age}", alt=t("ageing.alt", n=late, k=long),
                     on_select=choose_age, selection_mode="points")
 with right:
     st.segmented_control(t("overdue.title"), list(TABS), default=code, required=True, label_visibility="collapsed",

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from dashboard import context, evidence, links, navigation, review, session, tables, words
+from dashboard import context, data, evidence, links, navigation, review, session, tables, words
 from dashboard.words import t
 
 LIST = "complaints"
 
 navigation.require()
 f = context.frame("last_week")
-w = review.read(f)
+w = data.derived(review.read, f, key=f.asked)
 deeper, phone = evidence.deeper(f), tables.is_phone()
 
 
@@ -55,16 +55,16 @@ links.section(t("review.major"))
 doors(review.major(*serious.values(), f.period), *((one, n, {"code": f"serious_{one}"}) for one, n in serious.items()))
 
 # -- units against their peers
-good = review.doing_well(w.peers)
+peers = data.derived(review.peers, w.peers, name, deeper, rows_of, "units", f.period, phone, key=(f.address, phone))
 left, right = st.columns(2, gap="medium")
 with left:
     links.section(t("review.attention"))
-    st.markdown(review.attention_sentence(w.peers, name))
-    evidence.unit_table(review.attention(w.peers), name, deeper, rows_of, "units", phone=phone)
+    st.markdown(peers.attention_said)
+    evidence.unit_table(peers.attention)
 with right:
     links.section(t("review.doing_well"))
-    st.markdown(review.doing_well_sentence(good, name, f.period))
-    evidence.unit_table(good.head(review.SHOWN), name, deeper, rows_of, "units", overdue=False, phone=phone)
+    st.markdown(peers.well_said)
+    evidence.unit_table(peers.well)
 
 # -- ledger, effect, satisfaction
 links.section(t("review.ledger"))
@@ -90,7 +90,7 @@ for one in w.volume.bursts:
 if w.problems.total:
     cell = review.cells(f)
     links.picker(w.problems.grid, f.category, f.channel, LIST, cell, "cells")
-    links.chart(review.heat_figure(w.problems, f.category, f.channel, phone), evidence.key("problems", f), LIST,
+    links.chart(data.derived(review.heat_figure, w.problems, f.category, f.channel, phone, key=(f.asked, phone)), evidence.key("problems", f), LIST,
                 review.of_cell(w.problems, cell))
 with st.expander(t("review.statistics"), icon=":material/query_stats:", key="notes", on_change="rerun", bind="query-params") as notes:
     if notes.open:

@@ -11,7 +11,7 @@ LIST = "complaints"
 navigation.require()
 f = context.frame("last_month")
 by = st.query_params.get("by") if st.query_params.get("by") in satisfaction.BY else "unit"
-seen, phone = satisfaction.read(f, by), tables.is_phone()
+seen, phone = data.derived(satisfaction.read, f, by, key=(f.asked, by)), tables.is_phone()
 here = f"{f.parent}_{f.period.start}_{f.period.end}"  # what a click leads to is drawn anew: nothing is selected there
 
 
@@ -41,7 +41,7 @@ with left:
     doors(satisfaction.gap_sentence(seen), (("both", both, {"code": "gap_unit"}),
                                             ("contradicted", seen.now["gap_contradicted_den"],
                                              {"code": "gap_contradicted"})))
-    table = satisfaction.gaps(seen.units)
+    table = data.derived(satisfaction.gaps, seen.units, key=f.asked)
     first = table[~table["few"]].head(satisfaction.SHOWN)
     if len(first):
         links.linked_table(*satisfaction.gap_rows(first, f, phone), LIST)
@@ -52,26 +52,26 @@ with left:
                 links.linked_table(*satisfaction.gap_rows(table.drop(first.index), f, phone), LIST)
 with right:
     links.section(t("satisfaction.monthly"), t("satisfaction.monthly_note"))
-    links.chart(satisfaction.month_figure(seen, f.period, phone), f"months_{here}", "satisfaction",
+    links.chart(data.derived(satisfaction.month_figure, seen, f.period, phone, key=(f.asked, phone)), f"months_{here}", "satisfaction",
                 satisfaction.month_address(seen, f))
 
 # -- by unit, category, channel, month; a phone has the people to follow up before it, and the table alone
 first, second = st.container(), st.container()
-found = satisfaction.groups(seen, f, by)
+found = data.derived(satisfaction.groups, seen, f, by, key=(f.address, by))
 with second if phone else first:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         links.section(t("satisfaction.by_title"), t("satisfaction.by_note"))
         listing.choice("by", satisfaction.BY, by, lambda one: t(f"satisfaction.by_{one}"), t("satisfaction.by_title"))
     if by != "month":
-        st.markdown(satisfaction.group_sentence(found))
+        st.markdown(data.derived(satisfaction.group_sentence, found, key=(f.address, by)))
     left, right = (st.container(), None) if phone else st.columns([8, 5], gap="medium")
     with left:
         if len(found.table):
-            tables.doors(*satisfaction.group_frame(found, phone), key=f"by_{by}_{here}",
+            tables.doors(*data.derived(satisfaction.group_frame, found, phone, key=(f.address, by, phone)), key=f"by_{by}_{here}",
                          alt=t("satisfaction.table_alt", n=len(found.table)))
     if right and len(found.table):
         with right:
-            links.chart(satisfaction.group_figure(found), f"intervals_{by}_{here}", found.to,
+            links.chart(data.derived(satisfaction.group_figure, found, key=(f.address, by)), f"intervals_{by}_{here}", found.to,
                         lambda point: found.deeper(point["point_index"]))
 
 # -- whom to follow up
@@ -82,7 +82,7 @@ with first if phone else second:
             doors(satisfaction.work_sentence(seen, code), satisfaction.work_doors(seen, code))
             rows = data.read(calls.calls, code, limit=satisfaction.WORK // (1 + phone), **f.where)
             if len(rows):
-                tables.doors(*satisfaction.work(rows, f, code, phone), key=code,
+                tables.doors(*data.derived(satisfaction.work, rows, f, code, phone, key=(f.address, code, phone)), key=code,
                              alt=t(f"satisfaction.{code}_alt", n=len(rows)))
 
 with st.expander(t("review.statistics"), icon=":material/query_stats:", key="notes", on_change="rerun",

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from dashboard import context, links, navigation, tables, trail, units, words
+from dashboard import context, data, links, navigation, tables, trail, units, words
 from dashboard.words import literal, t
 
 navigation.require()
 f = context.frame("last_month")
-unit, phone = units.subject(f), tables.is_phone()
+unit, phone = data.derived(units.subject, f, key=f.asked), tables.is_phone()
 links.heading(units.title(f, unit), t("units.note", moment=words.moment(f.as_of, f.zone)))
 
 if unit is not None:
     # -- the finding, the figures
-    one, weeks = units.judge(units.peers(f, unit), unit), units.weekly(f, unit)
+    one, weeks = (data.derived(make, f, unit, key=f.asked) for make in (units.profiled, units.weekly))
     links.sentence(*units.finding(one, f.unit_name(unit), f.period, units.moment(f) < f.as_of, units.trend(weeks)))
     if f.filters.unit_id is not None:
         trail.down(f, {})
@@ -27,7 +27,7 @@ if unit is not None:
     with right:
         if not one.alone:
             links.section(t("units.chart"), t("units.chart_note", size=t(f"units.size_{one.size}"), n=one.members))
-            links.chart(units.positions(f, one, phone), f"positions_{unit}", units.HERE,
+            links.chart(data.derived(units.positions, f, one, phone, key=(f.asked, phone)), f"positions_{unit}", units.HERE,
                         lambda point: f.link(at=None, unit=point["customdata"]) if point.get("customdata") else None)
         links.section(t("units.contacts"), t("units.contacts_note"))
         people = units.contacts(unit)
@@ -47,8 +47,7 @@ if unit is not None:
             st.markdown(t("units.worst_none"))
 
 # -- the units below, side by side
-some = units.below(f, units.SHORT, f.parent)
-table = units.compared(some, units.trends(f, f.parent))
+some, table = data.derived(units.overview, f, key=f.asked)
 if unit is None and table.empty:
     links.sentence(t("units.nothing"))
 elif unit is None or set(table.index) - {unit}:
@@ -59,7 +58,7 @@ elif unit is None or set(table.index) - {unit}:
     else:
         links.section(t("units.below", unit=literal(f.unit_name(unit))), t("units.below_note"))
         st.markdown(said)
-    tables.doors(*units.side_by_side(f, some, table, f.parent, phone), key=f"units_{f.parent}",
+    tables.doors(*data.derived(units.side_by_side, f, some, table, f.parent, phone, key=(f.address, phone)), key=f"units_{f.parent}",
                  alt=t("units.below_alt", n=len(table)))
 
 with st.expander(t("review.statistics"), icon=":material/query_stats:", key="notes"):

@@ -1,15 +1,20 @@
 """The only transactions. A connection belongs to a login, a transaction to a viewer; neither leaks into the next."""
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, Row, create_engine, event, text
+from sqlalchemy.exc import InvalidatePoolError
 
 from queries.viewer import Role, Viewer
 
 READ_TIMEOUT_MS = 15_000
 WRITE_TIMEOUT_MS = 4_000           # a supervisor is told within 5 s what came of an act
+
+
+RESTED = 5                         # seconds after which a connection is asked whether it still lives before it is used again
 
 
 class NotAllowed(Exception):
@@ -19,11 +24,20 @@ class NotAllowed(Exception):
 @lru_cache(maxsize=16)
 def engine(url: str) -> Engine:
     """A pool for one login; a broken or away server shows within 3 s as sqlalchemy.exc.OperationalError."""
-    made = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=16, pool_timeout=3, pool_pre_ping=True, pool_reset_on_return=None,
+    made = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=16, pool_timeout=3, pool_reset_on_return=None,
                          connect_args={"connect_timeout": 3, "options": "-c search_path=desk -c jit=off -c timezone=UTC"})
+
+    @event.listens_for(made, "checkout")
+    def _alive(dbapi_connection, record, proxy):      # a busy server asks the database a third less than with pool_pre_ping
+        if time.monotonic() - record.info.get("used", 0) > RESTED:
+            try:
+                made.dialect.do_ping(dbapi_connection)
+            except made.dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error
 
     @event.listens_for(made, "reset")
     def _clean(dbapi_connection, record, state):      # a session SET or a temporary table never reaches the next viewer
+        record.info["used"] = time.monotonic()
         if state.terminate_only:
             return
         dbapi_connection.rollback()
@@ -34,15 +48,22 @@ def engine(url: str) -> Engine:
     return made
 
 
+_IDENTITY = text("""
+    select set_config('transaction_read_only', :read_only, true),
+           set_config('role', :role, true),                     -- as `set local role`
+           set_config('app.user_id', :user, true),
+           set_config('statement_timeout', :timeout, true)""")
+
+
 @contextmanager
 def _transaction(urls: dict[str, str], viewer: Viewer, *, read_only: bool, timeout_ms: int) -> Iterator[Connection]:
-    with engine(urls[viewer.database_login]).connect() as conn, conn.begin():
-        if read_only:
-            conn.execute(text("set transaction isolation level repeatable read, read only"))      # what is put together from several statements is of one moment
-        conn.execute(text(f"set local role {viewer.database_role}"))          # a StrEnum's value, never a person's
-        conn.execute(text("select set_config('app.user_id', :u, true), set_config('statement_timeout', :t, true)"),
-                     {"u": str(viewer.user_id), "t": str(timeout_ms)})
-        yield conn
+    with engine(urls[viewer.database_login]).connect() as conn:
+        if read_only:                                  # what is put together from several statements is of one moment; psycopg2 says so in its BEGIN
+            conn = conn.execution_options(isolation_level="REPEATABLE READ")
+        with conn.begin():
+            conn.execute(_IDENTITY, {"read_only": "on" if read_only else "off", "role": viewer.database_role,     # a StrEnum's value, never a person's
+                                     "user": str(viewer.user_id), "timeout": str(timeout_ms)})
+            yield conn
 
 
 def reading(urls: dict[str, str], viewer: Viewer, *, timeout_ms: int = READ_TIMEOUT_MS):

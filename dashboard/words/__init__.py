@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_decimal
 
 LANGUAGES = ("zh", "en")
 DEFAULT = "zh"
@@ -134,7 +133,7 @@ def _written(value: object) -> object:
 
 def number(value: float, digits: int = 0) -> str:
     """1234.5 -> 1,234.5 (digits=1)."""
-    return format_decimal(round(value, digits), "#,##0" + ("." + "0" * digits if digits else ""), _LOCALES[language()])
+    return f"{round(value, digits):,.{int(digits)}f}"  # both languages group by "," and point with "."
 
 
 def percent(numerator: int, denominator: int, digits: int = 1) -> str:
