@@ -20,6 +20,8 @@ VIEWERS = ("r_supervisor", "r_leader", "r_unit", "r_service", "r_department", "r
 WHOLE = "_all"            # r_leader_all = r_leader for an account that sees every unit; see the policies in 0001_5
 LOGINS = {"desk_app": (*VIEWERS, *(role + WHOLE for role in VIEWERS)), "desk_regulator": ("r_regulator", "r_regulator" + WHOLE),
           "desk_intake": ("r_intake",), "desk_gate": ()}
+# What every session of a login has, whichever way it came: a pooler such as PgBouncer hands on no start-up options.
+SESSION = {"search_path": "desk", "jit": "off", "timezone": "UTC"}
 LOCK = 7_202_611_23
 
 
@@ -60,6 +62,10 @@ def _roles(conn: Connection) -> None:
         _create(conn, f"create role {login} login noinherit")
         for role in roles:
             _create(conn, f"grant {role} to {login}")
+        has = conn.execute(text("select coalesce((select rolconfig from pg_roles where rolname = :login), '{}')"), {"login": login}).scalar_one()
+        for name, value in SESSION.items():
+            if not any(one.lower() == f"{name}={value}".lower() for one in has):
+                _create(conn, f"alter role {login} set {name} = '{value}'")
     _create(conn, "grant desk_owner to current_user")
     database = conn.execute(text("select quote_ident(current_database())")).scalar_one()
     conn.execute(text(f"grant create on database {database} to desk_owner"))
@@ -71,7 +77,7 @@ def _roles(conn: Connection) -> None:
 
 def _create(conn: Connection, statement: str) -> None:
     conn.execute(text(f"""do $do$ begin {statement};
-        exception when duplicate_object or unique_violation then null; end $do$"""))
+        exception when duplicate_object or unique_violation or internal_error then null; end $do$"""))  # the last: "concurrently updated"
     conn.commit()
 
 
