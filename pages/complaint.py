@@ -63,17 +63,10 @@ with left:
     one, two = st.columns(2, gap="medium")
     with one:
         links.section(t("complaint.matter"))
-<<<<<<< HEAD
-        st.text(body["text"] or t("complaint.no_text"))
+        st.text(words.visible(body["text"]) or t("complaint.no_text"))
     with two:
         links.section(t("complaint.demand"))
-        st.text(body["demand"] or t("complaint.no_demand"))
-=======
-        st.text((words.visible(body["text"]) or t("complaint.no_text")) if body is not None else t("complaint.masked"))
-    with two:
-        links.section(t("complaint.demand"))
-        st.text((words.visible(body["demand"]) or t("complaint.no_demand")) if body is not None else t("complaint.masked"))
->>>>>>> hardening
+        st.text(words.visible(body["demand"]) or t("complaint.no_demand"))
         st.markdown(f":gray[{t('complaint.customer')}] {complaint.customer_words(c, customer)}")
         identity.bar(c, released=data.read(complaints.released, key))
     links.section(t("complaint.timeline"))
