@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import psycopg2
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -71,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     p = add("run", help="start everything and open the app (make run)")
     p.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     p.set_defaults(run=run)
-    add("setup", help="bring the database up: migrations, packs, calendar, logins").set_defaults(run=set_up)
+    p = add("setup", help="bring the database up: migrations, packs, calendar, logins")
+    p.add_argument("--logins", nargs="?", const="", metavar="HOST:PORT", help="print the settings of the four logins, for processes that do not know "
+                   "the administrator; HOST:PORT: by way of a pooler there")
+    p.set_defaults(run=set_up)
     add("stop", help="stop the embedded PostgreSQL").set_defaults(run=stop)
     p = add("demo", help="load the demo bank")
     p.add_argument("--complaints", type=int, default=120_000)
@@ -165,12 +169,21 @@ def _urls() -> dict[str, str]:
 
 def _admin() -> str:
     s = settings()
+    if connect.elsewhere(s.database_url):
+        raise UserError("This needs the administrator: set DATABASE_URL.")
     return connect.administrator(s.database_url, s.data)
 
 
 def set_up(args) -> None:
-    _urls()
-    print("The database is up to date.")
+    urls = _urls()
+    if args.logins is None:
+        print("The database is up to date.")
+        return
+    host, _, port = args.logins.rpartition(":")
+    if args.logins and not (host and port.isdigit()):
+        raise UserError(f"--logins takes HOST:PORT, not {args.logins!r}.")
+    for login, url in urls.items():
+        print(f"{login.upper()}_URL={make_url(url).set(host=host, port=int(port), query={}).render_as_string(hide_password=False) if host else url}")
 
 
 def stop(args) -> None:
@@ -183,9 +196,11 @@ def run(args) -> int:
     from streamlit.web import cli
     s = settings()
     urls = _urls()
-    if not args.no_demo and _empty(urls):
-        _load_demo(120_000, 20260309)
-    _first_administrator()
+    if not connect.elsewhere(s.database_url):
+        if not args.no_demo and _empty(urls):
+            _load_demo(120_000, 20260309)
+        _first_administrator()
+    os.environ["FORWARDED_ALLOW_IPS"] = ",".join(s.proxies)      # uvicorn's own: whose X-Forwarded-For and -Proto it believes
     print(f"http://{s.address}:{s.port}")
     app = Path(__file__).with_name("server.py")
     sys.argv = ["streamlit", "run", str(app), "--server.address", s.address, "--server.port", str(s.port)]

@@ -29,6 +29,7 @@ class Settings:
     port: int                 # DASHBOARD_PORT
     address: str              # DASHBOARD_ADDRESS: what to listen on
     hosts: tuple[str, ...]    # DASHBOARD_HOSTS: the names under which browsers may ask; loopback's where that is listened on
+    proxies: tuple[str, ...]  # DASHBOARD_PROXIES: who is believed about the client's address and HTTPS; this machine where none is named
     idle: timedelta           # DASHBOARD_IDLE: minutes without a click after which a session ends
     lasting: timedelta        # DASHBOARD_SESSION: hours after which every session ends
     zone: str                 # DASHBOARD_ZONE: the institution's time zone
@@ -49,6 +50,7 @@ def settings() -> Settings:
         port=_port(_value("DASHBOARD_PORT", "8501")),
         address=address,
         hosts=_hosts(_value("DASHBOARD_HOSTS", ""), address),
+        proxies=_proxies(_value("DASHBOARD_PROXIES", "127.0.0.1 ::1")),
         idle=timedelta(minutes=_whole("DASHBOARD_IDLE", "30", 1440)),
         lasting=timedelta(hours=_whole("DASHBOARD_SESSION", "8", 168)),
         zone=_zone(_value("DASHBOARD_ZONE", "Asia/Shanghai")),
@@ -117,6 +119,18 @@ def _hosts(value: str, address: str) -> tuple[str, ...]:
     if not names and address in ("0.0.0.0", "::"):
         raise SettingsError(f"DASHBOARD_HOSTS must say under which names browsers ask, where DASHBOARD_ADDRESS is {address}.")
     return names or (("127.0.0.1", "localhost", "[::1]") if on_loopback(address) else (address.lower(),))
+
+
+def _proxies(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(one)) if "/" in one else str(ipaddress.ip_address(one)) for one in value.split())
+    except ValueError:
+        raise SettingsError(f"DASHBOARD_PROXIES must be addresses or networks with spaces between them, not {value!r}.") from None
+
+
+def only_here(address: str, hosts: tuple[str, ...]) -> bool:
+    """Whether only this machine can ask: by the address listened on, and by the names, which a proxy would serve to others."""
+    return on_loopback(address) and all(on_loopback(host.strip("[]")) for host in hosts)
 
 
 def on_loopback(address: str) -> bool:

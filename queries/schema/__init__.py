@@ -81,14 +81,19 @@ def _create(conn: Connection, statement: str) -> None:
     conn.commit()
 
 
+def given() -> dict[str, str | None]:
+    """{login: URL} as the environment hands them out (DESK_APP_URL and its like); None for one that it does not."""
+    return {login: os.environ.get(f"{login.upper()}_URL") or None for login in LOGINS}
+
+
 def login_urls(url: str, folder: Path) -> dict[str, str]:
     """URLs of the application's logins {login: SQLAlchemy URL}; makes and keeps their passwords in `folder`/logins.json (0600).
 
     A login whose URL is given in the environment (DESK_APP_URL, DESK_REGULATOR_URL, DESK_INTAKE_URL, DESK_GATE_URL) is left alone.
     """
-    given = {login: os.environ.get(f"{login.upper()}_URL") for login in LOGINS}
-    if all(given.values()):
-        return given
+    handed = given()
+    if all(handed.values()):
+        return handed
     file = folder / "logins.json"
     passwords = json.loads(file.read_text()) if file.exists() else {}
     wrong = [login for login in LOGINS if login not in passwords or not _opens(url, login, passwords[login])]
@@ -103,7 +108,7 @@ def login_urls(url: str, folder: Path) -> dict[str, str]:
             for login in wrong:
                 conn.execute(text(f"alter role {login} password '{passwords[login]}'"))
         engine.dispose()
-    return {login: given[login] or _url(url, login, passwords[login]) for login in LOGINS}
+    return {login: handed[login] or _url(url, login, passwords[login]) for login in LOGINS}
 
 
 def _url(url: str, login: str, password: str) -> str:

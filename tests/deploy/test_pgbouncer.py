@@ -35,7 +35,7 @@ def pooled(server, ready, folder):
                 settings, n = re.subn(rf"(?m)^{line} = .*$", f"{line} = {value}", settings)
                 assert n == 1, line
             (here / "ini").write_text(settings, "utf-8")
-            (here / "users").write_text("".join(f'"{login}" "{make_url(urls[login]).password}"\n' for login in urls if login != "admin"), "utf-8")
+            (here / "users").write_text(connect.as_owner(url, _userlist), "utf-8")
             options = {}
             if os.geteuid() == 0:                                       # PgBouncer does not run as root; the server's account may enter its socket's folder
                 owner = os.stat(to.query["host"])
@@ -49,6 +49,12 @@ def pooled(server, ready, folder):
             for engine in (db.engine(one) for one in urls.values()):
                 engine.dispose()
             shutil.rmtree(here)
+
+
+def _userlist(conn):
+    """As deploy/README.md makes it: PgBouncer is handed the digests that PostgreSQL keeps, no password."""
+    conn.execute(text("reset role"))
+    return "\n".join(conn.execute(text("""select format('"%s" "%s"', rolname, rolpassword) from pg_authid where rolname ~ '^desk_(app|regulator|intake|gate)$'""")).scalars())
 
 
 def _people(conn):
