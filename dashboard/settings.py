@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from queries import replicas
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LANGUAGES = ("", "zh", "en")
 
@@ -25,6 +27,7 @@ class Settings:
     """Everything the environment decides."""
 
     database_url: str | None  # DATABASE_URL, as psycopg2 wants it; None = the embedded server
+    standbys: tuple[dict, ...]  # DATABASE_READ_URL: where streaming standbys are read from; none = the primary alone
     data: Path                # DASHBOARD_DATA: where this installation keeps its files
     port: int                 # DASHBOARD_PORT
     address: str              # DASHBOARD_ADDRESS: what to listen on
@@ -46,6 +49,7 @@ def settings() -> Settings:
     address = _matching("DASHBOARD_ADDRESS", "127.0.0.1", r"[\w.:%-]+", "an address or host name without spaces")
     return Settings(
         database_url=_database_url(_value("DATABASE_URL", "")),
+        standbys=_standbys(_value("DATABASE_READ_URL", "")),
         data=Path(_value("DASHBOARD_DATA", str(REPOSITORY / ".data"))).expanduser().absolute(),
         port=_port(_value("DASHBOARD_PORT", "8501")),
         address=address,
@@ -156,6 +160,13 @@ def _database_url(value: str) -> str | None:
     if scheme not in ("postgres", "postgresql", "postgresql+psycopg2") or not rest:
         raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/database.")
     return f"postgresql+psycopg2://{rest}"
+
+
+def _standbys(value: str) -> tuple[dict, ...]:
+    try:
+        return tuple(replicas.servers(value.replace("postgresql+psycopg2://", "postgresql://", 1))) if value else ()
+    except replicas.BadUrl as error:
+        raise SettingsError(f"DATABASE_READ_URL must look like postgresql://host1:5432,host2:5432/database: {error}.") from None
 
 
 def _port(value: str) -> int:
