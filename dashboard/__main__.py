@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
 from dashboard.settings import SettingsError, here, settings                  # noqa: E402
-from queries import accounts, audit, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
+from queries import accounts, audit, backup, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
 from queries.viewer import Role, Viewer                                         # noqa: E402
 
 BASES = ("received", "due", "closed")
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return args.run(args) or 0
     except db.NotAllowed as error:
         print(f"There is no active account {error}.", file=sys.stderr)
-    except (SettingsError, intake.MappingError, intake.ReadError, calendars.CalendarError, clocks.ClockError,
+    except (SettingsError, intake.MappingError, intake.ReadError, backup.BackupError, calendars.CalendarError, clocks.ClockError,
             UserError) as error:
         print(error, file=sys.stderr)
     except (DBAPIError, psycopg2.Error) as error:
@@ -145,6 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--subject", help="link: the account's subject (sub) there")
     p.add_argument("--unit", type=int, metavar="ID", help="add: the subtree of this unit only; default: every unit")
     p.add_argument("--restricted", action="store_true", help="add: sees financial-crime reports as well")
+    p = add("backup", help="everything into one file, as of one moment")
+    p.add_argument("file", type=Path)
+    p.set_defaults(run=backup_)
+    p = add("restore", help="such a file into an empty database, with roles and logins")
+    p.add_argument("file", type=Path)
+    p.set_defaults(run=restore_)
     p = add("audit", help="verify the chain of the audit; print an anchor of it to keep elsewhere")
     p.add_argument("what", choices=("verify", "anchor"))
     p.add_argument("--anchor", metavar="NUMBER:HASH", help="verify: what `audit anchor` printed before")
@@ -505,6 +511,17 @@ def users(args) -> None:
         raise SystemExit(f"there is no account {args.login}, or it cannot sign in") from None
     except ValueError as why:
         raise SystemExit(str(why)) from None
+
+
+def backup_(args) -> None:
+    size = backup.backup(_admin(), args.file)
+    print(f"{args.file}: {size:,} bytes. It holds identities: keep it as you keep the database.")
+
+
+def restore_(args) -> None:
+    backup.restore(_admin(), args.file)
+    _urls()
+    print(f"{args.file} is restored. Now: python -m dashboard audit verify")
 
 
 def audit_(args) -> int:

@@ -37,7 +37,8 @@ def upgrade(url: str) -> None:
             conn.execute(text("select pg_advisory_lock(:k)"), {"k": LOCK})
             conn.commit()
             try:
-                _roles(conn)
+                roles(conn)
+                _place(conn)
                 config = Config()
                 config.set_main_option("script_location", str(HERE))
                 config.attributes["connection"] = conn
@@ -50,8 +51,8 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
-def _roles(conn: Connection) -> None:
-    """Owner, roles and logins. Idempotent: another database of the cluster may have made them, perhaps at this moment."""
+def roles(conn: Connection) -> None:
+    """Owner, roles and logins of the cluster. Idempotent: another database of it may have made them, perhaps at this moment."""
     for role in ("desk_owner", *VIEWERS, "r_regulator", "r_intake"):
         _create(conn, f"create role {role} nologin noinherit")
     _create(conn, "create role r_whole nologin")
@@ -67,6 +68,10 @@ def _roles(conn: Connection) -> None:
             if not any(one.lower() == f"{name}={value}".lower() for one in has):
                 _create(conn, f"alter role {login} set {name} = '{value}'")
     _create(conn, "grant desk_owner to current_user")
+
+
+def _place(conn: Connection) -> None:
+    """The schema in this database, and who may write there."""
     database = conn.execute(text("select quote_ident(current_database())")).scalar_one()
     conn.execute(text(f"grant create on database {database} to desk_owner"))
     conn.execute(text(f"revoke create on schema public from public"))

@@ -5,7 +5,6 @@ A test needs the program. On a build machine (CI) it is there, or the test fails
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -117,6 +116,5 @@ class Standby:
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
+            self.kill()
         shutil.rmtree(self.folder)

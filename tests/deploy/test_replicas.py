@@ -2,14 +2,18 @@
 import time
 
 import pytest
-from sqlalchemy import text
+import streamlit as st
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from streamlit.testing.v1 import AppTest
 
+from dashboard import data, session
+from dashboard.settings import settings
 from queries import accounts, acts, connect, db, replicas
 from queries.replicas import BadUrl, Replicas, servers
 from tests import makers
 from tests.conftest import cloned, logins
-from tests.deploy.conftest import Standby
+from tests.deploy.conftest import ROOT, Standby
 
 
 class Office:
@@ -220,6 +224,63 @@ def test_nothing_is_written_on_the_way_of_reads(office):
     for statement in ("update complaint set title = 'x'", "select nextval('change_seq')", "select * from tick_now(clock_timestamp())"):
         with pytest.raises(DBAPIError):
             source.read(office.viewer, lambda conn: conn.execute(text(statement)))
+
+
+# -- a page, from the setting to the server
+
+@pytest.fixture
+def tab(office, folder, monkeypatch):
+    """`tab(read_url)`: run the list of complaints; what was asked of the primary and of the standbys, as statements."""
+    def run(read_url):
+        monkeypatch.setenv("DATABASE_URL", office.urls["admin"])
+        monkeypatch.setenv("DASHBOARD_DATA", str(folder))
+        monkeypatch.setenv("DATABASE_READ_URL", read_url)
+        forget()
+        asked = {"primary": [], "standby": []}
+        listeners = [(db.engine(one), name, _note(asked[name])) for name, urls in (("primary", [office.urls["desk_app"]]),
+                     ("standby", [one.urls["desk_app"] for one in office.replicas.standbys])) for one in urls]
+        for engine, _, note in listeners:
+            event.listen(engine, "before_cursor_execute", note)
+        try:
+            at = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+            at.user = {session.LOGIN: "li.min", session.SESSION: str(office.session)}
+            at.query_params["lang"] = "zh"
+            at.switch_page(str(ROOT / "pages" / "complaints.py")).run()
+            assert not at.exception and not at.error
+        finally:
+            for engine, _, note in listeners:
+                event.remove(engine, "before_cursor_execute", note)
+        return at, asked
+    yield run
+    monkeypatch.undo()
+    forget()
+
+
+def _note(found):
+    def note(conn, cursor, statement, parameters, context, many):
+        found.append(statement)
+    return note
+
+
+def forget():
+    for cached in (settings, session.urls, data._replicas):
+        cached.cache_clear()
+    st.cache_data.clear()
+
+
+def test_a_page_reads_from_one_standby_and_signs_in_and_ticks_on_the_primary(office, tab):
+    at, asked = tab(f"postgresql:///?host={','.join(str(one.folder) for one in office.standbys)}")
+    assert at.session_state["source"].urls["desk_app"] in [one.urls["desk_app"] for one in office.replicas.standbys]
+    assert any("clock_span" in one or "state(" in one for one in asked["standby"])
+    assert not any("clock_span" in one or "state(" in one or "from unit" in one for one in asked["primary"]), "one server for all reads of a run"
+    assert any("session_account" in one for one in asked["primary"]) and any("tick_now" in one for one in asked["primary"])
+    assert any("session_lsn" in one for one in asked["primary"])
+
+
+def test_without_the_setting_nothing_is_added(office, tab):
+    at, asked = tab("")
+    assert at.session_state["source"].urls is session.urls() and asked["standby"] == []
+    assert not any("session_lsn" in one or "session_wrote" in one or "lsn" in one for one in asked["primary"])
 
 
 def test_where_standbys_are_is_read_as_libpq_reads_it():
