@@ -123,8 +123,8 @@ def test_row_security_is_still_on(drill):
         with db.engine(place.urls["desk_app"]).connect() as conn, pytest.raises(DBAPIError, match="permission denied"):
             conn.execute(count)
     assert 0 < seen[1] < 600 and seen[0] == seen[1]
-    assert first.owner("select policyname, tablename, roles, cmd, qual, with_check from pg_policies where schemaname = 'desk' order by 1, 2") == second.owner(
-        "select policyname, tablename, roles, cmd, qual, with_check from pg_policies where schemaname = 'desk' order by 1, 2")
+    policies = """select policyname, tablename, roles::text, cmd, translate(qual, '() ', ''), translate(with_check, '() ', '') from pg_policies where schemaname = 'desk' order by 1, 2"""
+    assert first.owner(policies) == second.owner(policies) != [], "but for brackets, which PostgreSQL sets anew"
 
 
 def test_people_sign_in_with_their_passwords_and_work(drill):
