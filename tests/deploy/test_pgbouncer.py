@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
+from dashboard import __main__ as cli
+from dashboard.settings import settings
 from queries import accounts, connect, db
 from tests import makers
 from tests.conftest import cloned, logins
@@ -154,6 +156,25 @@ def test_signing_in_and_the_account_of_a_session_work_through_it(pooled):
     assert db.viewer_of_session(through, found.session_id, "leader1", looks=True)[0] == account
     accounts.end(through, token)
     assert accounts.find(through, token) is None
+
+
+def test_setup_hands_out_the_logins_by_way_of_a_pooler(pooled, folder, monkeypatch, capsys):
+    through, direct = pooled
+    monkeypatch.setenv("DATABASE_URL", direct["admin"])
+    monkeypatch.setenv("DASHBOARD_DATA", str(folder))
+    settings.cache_clear()
+    port = make_url(through["desk_app"]).port
+    assert cli.main(["setup", "--logins", f"127.0.0.1:{port}"]) == 0
+    handed = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
+    assert set(handed) == {"DESK_APP_URL", "DESK_REGULATOR_URL", "DESK_INTAKE_URL", "DESK_GATE_URL"}
+    assert all(make_url(handed[f"{login.upper()}_URL"]).set(database="desk").render_as_string(False) == url for login, url in through.items())
+    monkeypatch.delenv("DATABASE_URL")                                   # a process that has them knows no administrator, and says so
+    for name, value in handed.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    assert connect.application(None, folder, "Asia/Shanghai") == {name[:-4].lower(): value for name, value in handed.items()}
+    assert cli.main(["backup", str(folder / "none")]) == 1 and "DATABASE_URL" in capsys.readouterr().err
+    settings.cache_clear()
 
 
 def test_the_logins_themselves_hold_what_every_session_needs(pooled):
