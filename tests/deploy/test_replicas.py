@@ -133,11 +133,15 @@ def test_a_write_followed_by_a_read_sees_it_on_whichever_server(office):
 def test_a_write_is_waited_for_by_another_process_too(office):
     elsewhere = Replicas(office.urls, [])
     elsewhere.standbys = [replicas.Standby(one.urls) for one in office.replicas.standbys]
+    version, _ = office.run()
+    office.caught_up()
+    elsewhere._looks.append((time.monotonic() - replicas.BEHIND[0] - 1, 0))      # what it saw of the primary is from before
+    assert office.place(elsewhere.source(office.viewer, office.session, version)) is not None
     for one in office.standbys:
         one.ask("select pg_wal_replay_pause()")
-    version, _ = office.run()
     office.write(next(office.n))
     assert office.place(elsewhere.source(office.viewer, office.session, version)) is None, "neither has what this session wrote"
+    assert office.place(elsewhere.source(office.viewer, office.begin(), version)) is not None, "another session need not wait"
 
 
 def test_a_paused_standby_is_not_used_and_comes_back(office):
