@@ -199,6 +199,12 @@ def test_with_none_left_the_primary_serves(office):
     assert [office.place(one) for one in found if one.read(office.viewer, urges)][-3:] == [None] * 3
 
 
+def test_a_primary_that_goes_away_after_the_commit_is_not_the_acts_failure(office, caplog):
+    lost = Replicas({"desk_app": "postgresql+psycopg2://desk_app:x@127.0.0.1:1/desk"}, [])
+    lost.wrote(office.session)
+    assert "not noted" in caplog.text
+
+
 def test_a_promoted_standby_goes_its_own_way(server, office):
     other = Standby(office.urls["admin"]).start()
     try:
