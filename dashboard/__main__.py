@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import psycopg2
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
 from dashboard.settings import SettingsError, here, settings                  # noqa: E402
-from queries import accounts, audit, calendars, clocks, complaints, connect, db, figures, intake, quality   # noqa: E402
+from queries import accounts, audit, backup, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
 from queries.viewer import Role, Viewer                                         # noqa: E402
 
 BASES = ("received", "due", "closed")
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return args.run(args) or 0
     except db.NotAllowed as error:
         print(f"There is no active account {error}.", file=sys.stderr)
-    except (SettingsError, intake.MappingError, intake.ReadError, calendars.CalendarError, clocks.ClockError,
+    except (SettingsError, intake.MappingError, intake.ReadError, backup.BackupError, calendars.CalendarError, clocks.ClockError,
             UserError) as error:
         print(error, file=sys.stderr)
     except (DBAPIError, psycopg2.Error) as error:
@@ -71,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     p = add("run", help="start everything and open the app (make run)")
     p.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     p.set_defaults(run=run)
-    add("setup", help="bring the database up: migrations, packs, calendar, logins").set_defaults(run=set_up)
+    p = add("setup", help="bring the database up: migrations, packs, calendar, logins")
+    p.add_argument("--logins", nargs="?", const="", metavar="HOST:PORT", help="print the settings of the four logins, for processes that do not know "
+                   "the administrator; HOST:PORT: by way of a pooler there")
+    p.set_defaults(run=set_up)
     add("stop", help="stop the embedded PostgreSQL").set_defaults(run=stop)
     p = add("demo", help="load the demo bank")
     p.add_argument("--complaints", type=int, default=120_000)
@@ -141,6 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--subject", help="link: the account's subject (sub) there")
     p.add_argument("--unit", type=int, metavar="ID", help="add: the subtree of this unit only; default: every unit")
     p.add_argument("--restricted", action="store_true", help="add: sees financial-crime reports as well")
+    p = add("backup", help="everything into one file, as of one moment")
+    p.add_argument("file", type=Path)
+    p.set_defaults(run=backup_)
+    p = add("restore", help="such a file into an empty database, with roles and logins")
+    p.add_argument("file", type=Path)
+    p.set_defaults(run=restore_)
     p = add("audit", help="verify the chain of the audit; print an anchor of it to keep elsewhere")
     p.add_argument("what", choices=("verify", "anchor"))
     p.add_argument("--anchor", metavar="NUMBER:HASH", help="verify: what `audit anchor` printed before")
@@ -165,12 +175,21 @@ def _urls() -> dict[str, str]:
 
 def _admin() -> str:
     s = settings()
+    if connect.elsewhere(s.database_url):
+        raise UserError("This needs the administrator: set DATABASE_URL.")
     return connect.administrator(s.database_url, s.data)
 
 
 def set_up(args) -> None:
-    _urls()
-    print("The database is up to date.")
+    urls = _urls()
+    if args.logins is None:
+        print("The database is up to date.")
+        return
+    host, _, port = args.logins.rpartition(":")
+    if args.logins and not (host and port.isdigit()):
+        raise UserError(f"--logins takes HOST:PORT, not {args.logins!r}.")
+    for login, url in urls.items():
+        print(f"{login.upper()}_URL={make_url(url).set(host=host, port=int(port), query={}).render_as_string(hide_password=False) if host else url}")
 
 
 def stop(args) -> None:
@@ -183,9 +202,11 @@ def run(args) -> int:
     from streamlit.web import cli
     s = settings()
     urls = _urls()
-    if not args.no_demo and _empty(urls):
-        _load_demo(120_000, 20260309)
-    _first_administrator()
+    if not connect.elsewhere(s.database_url):
+        if not args.no_demo and _empty(urls):
+            _load_demo(120_000, 20260309)
+        _first_administrator()
+    os.environ["FORWARDED_ALLOW_IPS"] = ",".join(s.proxies)      # uvicorn's own: whose X-Forwarded-For and -Proto it believes
     print(f"http://{s.address}:{s.port}")
     app = Path(__file__).with_name("server.py")
     sys.argv = ["streamlit", "run", str(app), "--server.address", s.address, "--server.port", str(s.port)]
@@ -490,6 +511,17 @@ def users(args) -> None:
         raise SystemExit(f"there is no account {args.login}, or it cannot sign in") from None
     except ValueError as why:
         raise SystemExit(str(why)) from None
+
+
+def backup_(args) -> None:
+    size = backup.backup(_admin(), args.file)
+    print(f"{args.file}: {size:,} bytes. It holds identities: keep it as you keep the database.")
+
+
+def restore_(args) -> None:
+    backup.restore(_admin(), args.file)
+    _urls()
+    print(f"{args.file} is restored. Now: python -m dashboard audit verify")
 
 
 def audit_(args) -> int:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from inspect import signature
 from types import FunctionType
 from typing import Any
@@ -12,7 +12,9 @@ import streamlit as st
 
 from dashboard import permissions, session, words
 from dashboard.session import urls
+from dashboard.settings import settings
 from queries import complaints, db, figures, ledger
+from queries.replicas import Replicas, Source
 from queries.viewer import Viewer
 
 # What a page lists, and the query that says which complaints those are at another moment.
@@ -29,6 +31,19 @@ def start_run() -> None:
     if covers is not None:
         st.session_state.held = None            # the reader's own act is seen at once
     st.session_state.tick = db.tick(urls(), viewer, covers=covers)
+    st.session_state.source = source(st.session_state.tick[0])
+
+
+@lru_cache(maxsize=1)
+def _replicas() -> Replicas | None:
+    return Replicas(urls(), settings().standbys) if settings().standbys else None
+
+
+def source(version: int) -> Source:
+    """The one server for reads at this version of the tick: a standby that has all that this session must see, or the primary."""
+    if _replicas() is None:
+        return Source(urls(), urls())
+    return _replicas().source(session.viewer(), session.ticket().session_id, version)
 
 
 @dataclass
@@ -86,9 +101,8 @@ def _name(f: FunctionType) -> str:
 
 # An entry is asked for as long as its tick is the latest: a minute at most, a second while data comes in.
 @st.cache_data(max_entries=600, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})
-def _cached(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer) -> Any:
-    with db.reading(urls(), _viewer) as conn:
-        return query(conn, *args, **params)
+def _cached(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer, _source: Source | None = None) -> Any:
+    return (_source or Source(urls(), urls())).read(_viewer, lambda conn: query(conn, *args, **params))
 
 
 def read(query: Callable, *args: Any, **params: Any) -> Any:
@@ -105,7 +119,7 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
     if place and place in held.kept:
         found = held.kept[place]
     else:
-        found = _cached(query, _scope(viewer), st.session_state.tick[0], args, params, viewer)
+        found = _cached(query, _scope(viewer), st.session_state.tick[0], args, params, viewer, st.session_state.get("source"))
     if held:
         _note(held, query, args, params, found)
     if place:
@@ -153,17 +167,17 @@ def _note(held: Held, query: Callable, args: tuple, params: dict, found: Any) ->
 
 
 @st.cache_data(max_entries=32, ttl=10, show_spinner=False, hash_funcs={FunctionType: _name})
-def _listed(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer) -> frozenset[int] | None:
-    with db.reading(urls(), _viewer) as conn:
-        found = query(conn, *args, **params)
+def _listed(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer, _source: Source) -> frozenset[int] | None:
+    found = _source.read(_viewer, lambda conn: query(conn, *args, **params))
     return None if found is None else frozenset(found)
 
 
 def listed(asked: tuple, version: int, moment: datetime) -> frozenset[int] | None:
     """The complaints of a list (`Held.asked`) at a moment, as known at that version; None for too many."""
     query, args, params = asked
-    viewer = session.viewer()
-    return _listed(query, _scope(viewer), version, args, params | {"as_of": moment}, viewer)
+    viewer, of_run = session.viewer(), st.session_state.get("source")
+    at = of_run if of_run is not None and version == st.session_state.tick[0] else source(version)      # a later tick wants a server that has it
+    return _listed(query, _scope(viewer), version, args, params | {"as_of": moment}, viewer, at)
 
 
 def write(permission: str, act: Callable, **params: Any) -> Any:
@@ -171,7 +185,10 @@ def write(permission: str, act: Callable, **params: Any) -> Any:
     viewer = session.look_up()                  # the account as it is now, not as it was when the page was drawn
     if not permissions.may(viewer.role, permission):
         raise PermissionError(permission)
+    noted = session.ticket().session_id if _replicas() else None
     with db.writing(urls(), viewer) as conn:
         outcome, done = act(conn, **params), db.clock(conn)
+    if noted is not None:
+        _replicas().wrote(noted)
     st.session_state.covers = done              # after COMMIT: touching the session is a point where a reload can end the script
     return outcome

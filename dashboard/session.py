@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard.settings import on_loopback, settings
+from dashboard.settings import only_here, settings
 from queries import connect, db
 from queries.viewer import Viewer
 
@@ -69,4 +69,4 @@ def has_password() -> bool:
 
 def demo_accounts() -> list[tuple[str, str, str]]:
     """(login, name, role) of those who may be chosen without signing in: the demo's, where only this machine can ask."""
-    return db.demo_accounts(urls()) if on_loopback(settings().address) else []
+    return db.demo_accounts(urls()) if only_here(settings().address, settings().hosts) else []

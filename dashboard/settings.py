@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from queries import replicas
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LANGUAGES = ("", "zh", "en")
 
@@ -25,10 +27,12 @@ class Settings:
     """Everything the environment decides."""
 
     database_url: str | None  # DATABASE_URL, as psycopg2 wants it; None = the embedded server
+    standbys: tuple[dict, ...]  # DATABASE_READ_URL: where streaming standbys are read from; none = the primary alone
     data: Path                # DASHBOARD_DATA: where this installation keeps its files
     port: int                 # DASHBOARD_PORT
     address: str              # DASHBOARD_ADDRESS: what to listen on
     hosts: tuple[str, ...]    # DASHBOARD_HOSTS: the names under which browsers may ask; loopback's where that is listened on
+    proxies: tuple[str, ...]  # DASHBOARD_PROXIES: who is believed about the client's address and HTTPS; this machine where none is named
     idle: timedelta           # DASHBOARD_IDLE: minutes without a click after which a session ends
     lasting: timedelta        # DASHBOARD_SESSION: hours after which every session ends
     zone: str                 # DASHBOARD_ZONE: the institution's time zone
@@ -45,10 +49,12 @@ def settings() -> Settings:
     address = _matching("DASHBOARD_ADDRESS", "127.0.0.1", r"[\w.:%-]+", "an address or host name without spaces")
     return Settings(
         database_url=_database_url(_value("DATABASE_URL", "")),
+        standbys=_standbys(_value("DATABASE_READ_URL", "")),
         data=Path(_value("DASHBOARD_DATA", str(REPOSITORY / ".data"))).expanduser().absolute(),
         port=_port(_value("DASHBOARD_PORT", "8501")),
         address=address,
         hosts=_hosts(_value("DASHBOARD_HOSTS", ""), address),
+        proxies=_proxies(_value("DASHBOARD_PROXIES", "127.0.0.1 ::1")),
         idle=timedelta(minutes=_whole("DASHBOARD_IDLE", "30", 1440)),
         lasting=timedelta(hours=_whole("DASHBOARD_SESSION", "8", 168)),
         zone=_zone(_value("DASHBOARD_ZONE", "Asia/Shanghai")),
@@ -119,6 +125,18 @@ def _hosts(value: str, address: str) -> tuple[str, ...]:
     return names or (("127.0.0.1", "localhost", "[::1]") if on_loopback(address) else (address.lower(),))
 
 
+def _proxies(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(one)) if "/" in one else str(ipaddress.ip_address(one)) for one in value.split())
+    except ValueError:
+        raise SettingsError(f"DASHBOARD_PROXIES must be addresses or networks with spaces between them, not {value!r}.") from None
+
+
+def only_here(address: str, hosts: tuple[str, ...]) -> bool:
+    """Whether only this machine can ask: by the address listened on, and by the names, which a proxy would serve to others."""
+    return on_loopback(address) and all(on_loopback(host.strip("[]")) for host in hosts)
+
+
 def on_loopback(address: str) -> bool:
     """Whether only this machine reaches what listens on this address."""
     try:
@@ -142,6 +160,13 @@ def _database_url(value: str) -> str | None:
     if scheme not in ("postgres", "postgresql", "postgresql+psycopg2") or not rest:
         raise SettingsError("DATABASE_URL must look like postgresql://user:password@host:5432/database.")
     return f"postgresql+psycopg2://{rest}"
+
+
+def _standbys(value: str) -> tuple[dict, ...]:
+    try:
+        return tuple(replicas.servers(value.replace("postgresql+psycopg2://", "postgresql://", 1))) if value else ()
+    except replicas.BadUrl as error:
+        raise SettingsError(f"DATABASE_READ_URL must look like postgresql://host1:5432,host2:5432/database: {error}.") from None
 
 
 def _port(value: str) -> int:

@@ -24,8 +24,18 @@ def administrator(database_url: str | None, data: Path) -> str:
     return make_url(server).set(database=DATABASE).render_as_string(hide_password=False)
 
 
+def elsewhere(database_url: str | None) -> bool:
+    """Whether this process knows the application's four logins and no administrator: one of several, on any machine."""
+    return database_url is None and all(schema.given().values())
+
+
 def application(database_url: str | None, data: Path, zone: str) -> dict[str, str]:
-    """{login: URL} for the running product; brings the schema up first. The administrator's URL is not used afterwards."""
+    """{login: URL} for the running product; brings the schema up first. The administrator's URL is not used afterwards.
+
+    Where the logins were handed out and no administrator is named (`elsewhere`), setup is another's task.
+    """
+    if elsewhere(database_url):
+        return schema.given()
     url = administrator(database_url, data)
     setup.setup(url, zone=zone)
     return schema.login_urls(url, data)

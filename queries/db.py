@@ -21,7 +21,7 @@ class NotAllowed(Exception):
     """The account is unknown or disabled."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def engine(url: str) -> Engine:
     """A pool for one login; a broken or away server shows within 3 s as sqlalchemy.exc.OperationalError."""
     made = create_engine(url, hide_parameters=True, pool_size=8, max_overflow=16, pool_timeout=3, pool_reset_on_return=None,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.settings import REPOSITORY, SettingsError, settings
+from dashboard.settings import REPOSITORY, SettingsError, only_here, settings
 
 NAMES = ("DATABASE_URL", "DASHBOARD_DATA", "DASHBOARD_PORT", "DASHBOARD_ADDRESS", "DASHBOARD_ZONE", "DASHBOARD_PACK",
-         "DASHBOARD_LANGUAGE", "DASHBOARD_FOLLOW")
+         "DASHBOARD_LANGUAGE", "DASHBOARD_FOLLOW", "DASHBOARD_PROXIES", "DATABASE_READ_URL")
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +53,7 @@ def test_the_data_folder_is_absolute_and_knows_home(monkeypatch):
     ("DASHBOARD_ZONE", "Beijing"), ("DASHBOARD_ZONE", "../etc/passwd"), ("DASHBOARD_ZONE", "Asia"),
     ("DASHBOARD_PACK", "../bank"),
     ("DASHBOARD_LANGUAGE", "fr"), ("DASHBOARD_FOLLOW", "soon"), ("DASHBOARD_FOLLOW", "0.5"), ("DASHBOARD_FOLLOW", "-1"),
+    ("DASHBOARD_PROXIES", "nginx"), ("DASHBOARD_PROXIES", "10.0.0.0/40"), ("DATABASE_READ_URL", "mysql://db/desk"), ("DATABASE_READ_URL", "postgresql://u:p@db/desk"),
     ("DATABASE_URL", "mysql://u:p@db/desk"), ("DATABASE_URL", "desk"), ("DATABASE_URL", "postgresql://"),
 ])
 def test_a_bad_value_is_refused_by_name(monkeypatch, name, value):
@@ -66,3 +67,19 @@ def test_a_refused_address_does_not_repeat_its_password(monkeypatch):
     with pytest.raises(SettingsError) as refused:
         settings()
     assert "geheim" not in str(refused.value)
+
+
+def test_proxies_and_standbys_are_places(monkeypatch):
+    assert (settings().proxies, settings().standbys) == (("127.0.0.1", "::1"), ())
+    settings.cache_clear()
+    monkeypatch.setenv("DASHBOARD_PROXIES", "10.0.0.5 10.1.0.0/16 fd00::1")
+    monkeypatch.setenv("DATABASE_READ_URL", "postgresql+psycopg2://one:5433,two:5434/desk")
+    assert settings().proxies == ("10.0.0.5", "10.1.0.0/16", "fd00::1")
+    assert [(one["host"], one["port"], one["database"]) for one in settings().standbys] == [("one", 5433, "desk"), ("two", 5434, "desk")]
+
+
+@pytest.mark.parametrize("address, hosts, here", [("127.0.0.1", ("127.0.0.1", "localhost", "[::1]"), True), ("127.0.0.1", ("localhost", "desk.example"), False),
+                                                  ("::1", ("[::1]",), True), ("0.0.0.0", ("127.0.0.1",), False), ("10.0.0.1", ("10.0.0.1",), False)])
+def test_a_demo_can_be_asked_by_this_machine_alone(address, hosts, here):
+    """A proxy on this machine serves what listens on loopback to everybody: the names say so."""
+    assert only_here(address, hosts) is here

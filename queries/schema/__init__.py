@@ -20,6 +20,8 @@ VIEWERS = ("r_supervisor", "r_leader", "r_unit", "r_service", "r_department", "r
 WHOLE = "_all"            # r_leader_all = r_leader for an account that sees every unit; see the policies in 0001_5
 LOGINS = {"desk_app": (*VIEWERS, *(role + WHOLE for role in VIEWERS)), "desk_regulator": ("r_regulator", "r_regulator" + WHOLE),
           "desk_intake": ("r_intake",), "desk_gate": ()}
+# What every session of a login has, whichever way it came: a pooler such as PgBouncer hands on no start-up options.
+SESSION = {"search_path": "desk", "jit": "off", "timezone": "UTC"}
 LOCK = 7_202_611_23
 
 
@@ -35,7 +37,8 @@ def upgrade(url: str) -> None:
             conn.execute(text("select pg_advisory_lock(:k)"), {"k": LOCK})
             conn.commit()
             try:
-                _roles(conn)
+                roles(conn)
+                _place(conn)
                 config = Config()
                 config.set_main_option("script_location", str(HERE))
                 config.attributes["connection"] = conn
@@ -48,8 +51,8 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
-def _roles(conn: Connection) -> None:
-    """Owner, roles and logins. Idempotent: another database of the cluster may have made them, perhaps at this moment."""
+def roles(conn: Connection) -> None:
+    """Owner, roles and logins of the cluster. Idempotent: another database of it may have made them, perhaps at this moment."""
     for role in ("desk_owner", *VIEWERS, "r_regulator", "r_intake"):
         _create(conn, f"create role {role} nologin noinherit")
     _create(conn, "create role r_whole nologin")
@@ -60,7 +63,15 @@ def _roles(conn: Connection) -> None:
         _create(conn, f"create role {login} login noinherit")
         for role in roles:
             _create(conn, f"grant {role} to {login}")
+        has = conn.execute(text("select coalesce((select rolconfig from pg_roles where rolname = :login), '{}')"), {"login": login}).scalar_one()
+        for name, value in SESSION.items():
+            if not any(one.lower() == f"{name}={value}".lower() for one in has):
+                _create(conn, f"alter role {login} set {name} = '{value}'")
     _create(conn, "grant desk_owner to current_user")
+
+
+def _place(conn: Connection) -> None:
+    """The schema in this database, and who may write there."""
     database = conn.execute(text("select quote_ident(current_database())")).scalar_one()
     conn.execute(text(f"grant create on database {database} to desk_owner"))
     conn.execute(text("revoke create on schema public from public"))
@@ -71,8 +82,13 @@ def _roles(conn: Connection) -> None:
 
 def _create(conn: Connection, statement: str) -> None:
     conn.execute(text(f"""do $do$ begin {statement};
-        exception when duplicate_object or unique_violation then null; end $do$"""))
+        exception when duplicate_object or unique_violation or internal_error then null; end $do$"""))  # the last: "concurrently updated"
     conn.commit()
+
+
+def given() -> dict[str, str | None]:
+    """{login: URL} as the environment hands them out (DESK_APP_URL and its like); None for one that it does not."""
+    return {login: os.environ.get(f"{login.upper()}_URL") or None for login in LOGINS}
 
 
 def login_urls(url: str, folder: Path) -> dict[str, str]:
@@ -80,9 +96,9 @@ def login_urls(url: str, folder: Path) -> dict[str, str]:
 
     A login whose URL is given in the environment (DESK_APP_URL, DESK_REGULATOR_URL, DESK_INTAKE_URL, DESK_GATE_URL) is left alone.
     """
-    given = {login: os.environ.get(f"{login.upper()}_URL") for login in LOGINS}
-    if all(given.values()):
-        return given
+    handed = given()
+    if all(handed.values()):
+        return handed
     file = folder / "logins.json"
     passwords = json.loads(file.read_text()) if file.exists() else {}
     wrong = [login for login in LOGINS if login not in passwords or not _opens(url, login, passwords[login])]
@@ -97,7 +113,7 @@ def login_urls(url: str, folder: Path) -> dict[str, str]:
             for login in wrong:
                 conn.execute(text(f"alter role {login} password '{passwords[login]}'"))
         engine.dispose()
-    return {login: given[login] or _url(url, login, passwords[login]) for login in LOGINS}
+    return {login: handed[login] or _url(url, login, passwords[login]) for login in LOGINS}
 
 
 def _url(url: str, login: str, password: str) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision, down_revision = "0011", "0009"
+revision, down_revision = "0011", "0010"
 
 
 def upgrade() -> None:
