@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the root
     sys.path.insert(0, str(ROOT))
 
-from dashboard import compressed, gate, session, sign_in, words  # noqa: E402
+from dashboard import compressed, gate, session, sign_in, words, worker  # noqa: E402
 from dashboard.settings import settings  # noqa: E402
 from queries import db  # noqa: E402
 
@@ -70,9 +70,12 @@ async def starting(app: st.App) -> AsyncIterator[None]:
     stop = Event()
     collector = Thread(target=collect, args=(stop,), name="collector", daemon=True)
     collector.start()
+    folder = Thread(target=worker.fold, args=(session.urls()["desk_app"], stop), name="folder", daemon=True)
+    folder.start()
     yield
     stop.set()
     collector.join(EVERY)
+    folder.join(EVERY)
     gc.enable()
 
 

@@ -116,10 +116,11 @@ def desk_module(server, ready, folder):
 @pytest.fixture(scope="session")
 def bank(server, ready, folder):
     """The demo bank, small: read only, shared by all tests. 6,000 complaints over 26 months up to now."""
-    from queries import connect, demo
+    from queries import connect, demo, rollups
 
     with cloned(server, ready) as url:
         connect.as_owner(url, demo.load, complaints=6_000)
+        rollups.build(url)
         yield logins(url, folder)
 
 

@@ -3,7 +3,7 @@
 -- difference to what it had stored. A reader takes the cells, and of complaints touched since its tick the raw rows in their place: never stale.
 
 -- Complaints that were touched and not folded yet. Append-only for writers, no index: an insert costs what a heap row costs.
-create table rollup_dirty (complaint_id bigint not null);
+create table rollup_dirty (complaint_id bigint not null) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 -- What a complaint counts for now, as of the last fold: one bit for each denominator and numerator, an array element for each line of the catalogue.
 create table rollup_fact (
