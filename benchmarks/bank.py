@@ -6,6 +6,7 @@ cuts a span are kept for every complaint, everything else for open complaints an
 earlier complaint, whether or not that one was done; leaders write on major cases only; contests are never upheld; one account's unit contact is the first. Other than in
 the demo, half of the late ones wait for months, so that 1.6 % are open.
 """
+import re
 from datetime import date, timedelta
 from itertools import accumulate
 from math import pi, sin
@@ -118,6 +119,16 @@ def people(rng: Random, n: int = 16384) -> list[tuple[int, str]]:
 
 
 # SQL
+
+# What the inserts read of `gen`.
+KEPT = set("""id sid day day0 ord serial cat chan burst about accepting source_unit n_way u1 u2 u3 s1 s2 s3 g1 g2 g3 m1_at m2_at m3_at m_other last_unit recat_at recat_new recat_to
+              was_back first_at back_at holder customer office closed filed ended excluded exclusion withdrawn verified why voluntary stops again merged at late lim end_w end_at x_first
+              anonymous handler_i person_i name_i phone8 x_id x_card place contact unit_phone""".split())
+
+
+# Those whose spans are made in one set; source's own limit: see `complaint`.
+PLAIN = f"plain_x and not redone and not (chan = {CHANNEL['government']} and x_gap < 0.3)"
+
 
 def _floats(values) -> str:
     return "'{" + ",".join(f"{v:.6f}" for v in values) + "}'::float8[]"
@@ -275,10 +286,13 @@ class Plan:
                    ({gap3} + {month} * power({r}, 1.5))::int8 + 1 as gap
               from bench.day d cross join lateral generate_series(greatest(d.first, %(a)s), least(d.last, %(b)s)) n where d.last >= %(a)s and d.first <= %(b)s""".format(
             hours=_cum(cases.HOURS), gap3=3 * per_day, month=month, r=r("n"))
-        for layer in layers:
+        have = ["id", "day", "day0", "ord", "working", "burst_share", "serial", "h", "gap"]
+        for i, layer in enumerate(layers):                   # a layer hands on what is asked for above it
+            later = set(re.findall(r"[a-z_]\w*", " ".join(layers[i + 1:]))) | KEPT
             join = "left join bench.slot s using (slot)" if "s.level1" in layer else ""
-            sql = f"select x.*, {layer} from ({sql} offset 0) x {join}"
-        return f"create temporary table gen on commit drop as {sql}"
+            sql = f"select {', '.join('x.' + name for name in have if name in later)}, {layer} from ({sql} offset 0) x {join}"
+            have = [name for name in have if name in later] + re.findall(r" as (\w+)", layer) + re.findall(r"(?<= s\.)\w+(?=,)", layer)
+        return f"create temporary table gen on commit drop as select {', '.join(name for name in have if name in KEPT)} from ({sql} offset 0) x"
 
     def inserts(self) -> list[str]:
         """From `gen` into the tables, history and acts first."""
@@ -306,6 +320,7 @@ class Plan:
                    case when ended < {cut} then ('{{ours,customer,both,none}}'::text[])[width_bucket({r()}, {_cum((52, 20, 15, 13))}) + 1] end as ours, {r()} as x_gap,
                    case when x_id < 0.25 then '990000' || (1950 + floor(55 * {r('sid')})::int) || lpad((1 + floor(12 * {r('sid')}))::text, 2, '0') || lpad((1 + floor(28 * {r('sid')}))::text, 2, '0')
                         || lpad(floor(1000 * {r('sid')})::text, 3, '0') || 'X' end as id_no,
+                   (m1_at is null and recat_at is null and not was_back and withdrawn is null and coalesce(s1 < s2, true) and coalesce(s2 < s3, true)) as plain_x, {r()} < 0.012 as redone,
                    {self.pick(texts.FACTS)} as facts, {self.pick(texts.CAUSES)} as cause, {self.pick(texts.HEARD)} as heard
               from gen g join bench.matter m on m.category = case when burst then 9 else cat end and m.i = floor(m_many(cat, burst) * {r('sid')})::int
               join bench.person h on h.i = handler_i left join bench.person p on p.i = person_i join bench.person n on n.i = name_i"""
@@ -326,9 +341,9 @@ class Plan:
                    array_remove(array[major_reason, case when amount > 50000 then 'amount' end], null), anonymous, case when cat = {c['anonymous']} then {r()} < 0.2 end,
                    case when chan = {k['media']} then 1 + width_bucket({r()}, {_cum((60, 30, 10))}) else 0 end, case when again then sid end, case when merged then sid end,
                    case when not anonymous then {hashed} end, ours, case when ended is not null then {self.pick(('customer', 'customer', 'unit', 'both'))} end,
-                   case when ended is not null then heard like '客户仍%%' end, case when kind is not null and {r()} < 0.3 then {ts(f'day0 + 16 * {DAY} - 1')} end,
+                   case when ended is not null then heard like '客户仍%%' end, case when chan = {k['government']} and x_gap < 0.3 then {ts(f'day0 + 16 * {DAY} - 1')} end,
                    case when closed is not null then '{{closed_before_received}}'::text[] else '{{}}' end, cat = {c['financial_crime']}, {ts(f'least(coalesce(filed, ended, at), {cut - 1})')}
-              from told order by id"""
+              from told"""
         filled = f"""format(x.form, x.said, x.money, x.place, x.app, x.staff, x.minutes, x.thing, x.street) || format(x.d1, x.said, x.money, x.place, x.app, x.staff, x.minutes, x.thing, x.street)
                || case when x.more then format(x.d2, x.said, x.money, x.place, x.app, x.staff, x.minutes, x.thing2, x.street) else '' end"""
         words_of = f"""insert into complaint_text (complaint_id, text, demand, reply)
@@ -339,30 +354,31 @@ class Plan:
               from (select t.*, {day} as said, coalesce(to_char(amount, 'FM999,999,990.00'), to_char(50 + floor(9000 * {r()}), 'FM9,999')) as money, {self.pick(texts.APPS)} as app,
                            coalesce(person, '某员工') as staff, 25 + floor(125 * {r()})::int as minutes, {self.pick(words.THINGS)} as thing, {self.pick(words.THINGS)} as thing2,
                            {self.pick(names.PLACES)} as street, {self.pick(words.DETAILS)} as d1, {self.pick(words.DETAILS)} as d2, {r()} < 0.45 as more,
-                           {self.pick(texts.OPENINGS)} as opening, {self.pick(texts.ENDINGS)} as ending from told t offset 0) x order by id"""
+                           {self.pick(texts.OPENINGS)} as opening, {self.pick(texts.ENDINGS)} as ending from told t offset 0) x"""
         hops = f"""insert into hop (complaint_id, hop_no, unit_id, sent_at, signed_at)
             select id, v.no, v.unit, {ts('v.sent')}, {told('v.signed')} from gen
-             cross join lateral (values (1, u1, s1, g1), (2, u2, s2, g2), (3, u3, s3, g3)) v (no, unit, sent, signed) where v.no <= n_way and v.sent < {cut} order by id, v.no"""
-        events = f"""insert into event (complaint_id, event_id, at, recorded_at, code, user_id, unit_from, unit_to, category_from, category_to, was_at, keeps_limit, reason) overriding system value
+             cross join lateral (values (1, u1, s1, g1), (2, u2, s2, g2), (3, u3, s3, g3)) v (no, unit, sent, signed) where v.no <= n_way and v.sent < {cut}"""
+        head = "insert into event (complaint_id, event_id, at, recorded_at, code, user_id, unit_from, unit_to, category_from, category_to, was_at, keeps_limit, reason) overriding system value"
+        events = [f"""{head}
+            select id, id * 32 + v.no, {ts('v.at')}, {ts('v.at')}, v.code, null, v.unit_from, v.unit_to, null, case when v.no = 0 then ({self.categories})[cat] end, null, false, null
+              from gen cross join lateral (values
+                (0, at, 'received', null::int, accepting), (1, s1, 'hop_sent', accepting, u1), (2, s2, 'hop_sent', u1, u2), (3, s3, 'hop_sent', u2, u3), (10, ended, 'done', null, null)
+                ) v (no, at, code, unit_from, unit_to) where v.at < {cut}""", f"""{head}
             select id, id * 32 + v.no, {ts('v.at')}, {ts('v.at')}, v.code, v.by, v.unit_from, v.unit_to, ({self.categories})[v.from_c], ({self.categories})[v.to_c], {ts('v.was')}, coalesce(v.keeps, false), v.why
-              from (select g.*, {full} as whole, case when m1_at is not null then {self.pick(texts.REASSIGNED)} end as why_moved, case when was_back then {self.pick(texts.RETURNED)} end as why_back from gen g offset 0) g
+              from (select g.*, case when m1_at is not null then {self.pick(texts.REASSIGNED)} end as why_moved, case when was_back then {self.pick(texts.RETURNED)} end as why_back
+                      from gen g where m1_at is not null or recat_at is not null or was_back or excluded is not null offset 0) g
              cross join lateral (values
-                (0, true, at, 'received', null::int, null::int, accepting, null::int, cat, null::int8, null::boolean, null::text),
-                (1, n_way > 0, s1, 'hop_sent', null, accepting, u1, null, null, null, null, null), (2, n_way > 1, s2, 'hop_sent', null, u1, u2, null, null, null, null, null),
-                (3, n_way > 2, s3, 'hop_sent', null, u2, u3, null, null, null, null, null),
-                (4, true, m1_at, 'reassigned', {user}, last_unit, m_other, null, null, null, null, why_moved), (5, true, m2_at, 'reassigned', {user}, m_other, last_unit, null, null, null, null, '{texts.PING_PONG}'),
-                (6, true, m3_at, 'reassigned', {user}, last_unit, m_other, null, null, null, null, '{texts.PING_PONG}'),
-                (7, true, recat_at, 'recategorised', {user}, null, null, cat, recat_new, null, recat_to is null, case when recat_to is null then '核查后类别调整，时限不变' else '受理部门复核后调整' end),
-                (8, true, first_at, 'done', null, null, null, null, null, null, null, null), (9, true, back_at, 'returned', {user}, null, holder, null, null, first_at, null, why_back),
-                (10, true, ended, 'done', null, null, null, null, null, null, null, null), (11, exclusion not like '%%late', excluded, 'excluded', null, null, null, null, null, null, null, null),
-                (12, whole and n_way > 0, s1, 'dispatched', null, null, null, null, null, null, null, null), (13, whole and n_way > 0, g1, 'signed', null, null, u1, null, null, null, null, null),
-                (14, whole and n_way > 1, g2, 'signed', null, null, u2, null, null, null, null, null), (15, whole and n_way > 2, g3, 'signed', null, null, u3, null, null, null, null, null),
-                (16, whole, customer, 'replied_customer', null, null, null, null, null, null, null, null), (17, whole, office, 'replied_office', null, null, null, null, null, null, null, null),
-                (18, whole, coalesce(office, customer), 'reply_written', null, null, null, null, null, null, null, null), (19, whole, filed, 'filed', null, null, null, null, null, null, null, null),
-                (20, whole, withdrawn, 'withdrawal_requested', null, null, null, null, null, null, null, null),
-                (21, whole, verified, 'withdrawal_verified', null, null, null, null, null, null, null, null)
-                ) v (no, so, at, code, by, unit_from, unit_to, from_c, to_c, was, keeps, why)
-             where v.so and v.at < {cut} order by id, v.at, v.no"""
+                (4, m1_at, 'reassigned', {user}, last_unit, m_other, null::int, null::int, null::int8, null::boolean, why_moved),
+                (5, m2_at, 'reassigned', {user}, m_other, last_unit, null, null, null, null, '{texts.PING_PONG}'), (6, m3_at, 'reassigned', {user}, last_unit, m_other, null, null, null, null, '{texts.PING_PONG}'),
+                (7, recat_at, 'recategorised', {user}, null, null, cat, recat_new, null, recat_to is null, case when recat_to is null then '核查后类别调整，时限不变' else '受理部门复核后调整' end),
+                (8, first_at, 'done', null, null, null, null, null, null, null, null), (9, back_at, 'returned', {user}, null, holder, null, null, first_at, null, why_back),
+                (11, case when exclusion not like '%late' then excluded end, 'excluded', null, null, null, null, null, null, null, null)
+                ) v (no, at, code, by, unit_from, unit_to, from_c, to_c, was, keeps, why) where v.at < {cut}""", f"""{head}
+            select id, id * 32 + v.no, {ts('v.at')}, {ts('v.at')}, v.code, null, null, v.unit_to, null, null, null, false, null
+              from gen cross join lateral (values
+                (12, s1, 'dispatched', null::int), (13, case when s1 < {cut} then g1 end, 'signed', u1), (14, case when s2 < {cut} then g2 end, 'signed', u2), (15, case when s3 < {cut} then g3 end, 'signed', u3),
+                (16, customer, 'replied_customer', null), (17, office, 'replied_office', null), (18, coalesce(office, customer), 'reply_written', null), (19, filed, 'filed', null),
+                (20, withdrawn, 'withdrawal_requested', null), (21, verified, 'withdrawal_verified', null)) v (no, at, code, unit_to) where {full} and v.at < {cut}"""]
         reply = f"""insert into reply (complaint_id, reply_no, at, facts, person_treated, lessons, satisfaction, handled, handler, telephone, not_applicable, not_applicable_reason)
             select id, 1, {ts('coalesce(office, customer)')}, case when x_gap < 0.0125 then null else replace(replace(facts, '{{t}}', title), '{{c}}', cause) end,
                    case when person is not null and ours in ('ours', 'both') and x_gap not between 0.0125 and 0.025 then {self.pick(texts.TREATED)} end,
@@ -371,7 +387,7 @@ class Plan:
                    array_remove(array[case when (person is null or ours not in ('ours', 'both')) and x_gap not between 0.0125 and 0.025 then 2 end,
                                       case when ours not in ('ours', 'both') and x_gap not between 0.025 and 0.05 then 3 end], null)::int2[],
                    case when person is null or ours not in ('ours', 'both') then '{texts.NOT_APPLICABLE}' end
-              from told where (ended is not null or customer is not null) and coalesce(office, customer) is not null and cat <> {c['anonymous']} order by id"""
+              from told where (ended is not null or customer is not null) and coalesce(office, customer) is not null and cat <> {c['anonymous']}"""
         calls = f"""insert into call_back (complaint_id, call_no, at, by_whom, outcome, score, words, user_id)
             select id, row_number() over (partition by id order by moment), {ts('moment')}, whom, case when reached then 'answered' else ('{{unreachable,refused,wrong_number}}'::text[])[width_bucket(x3, {_cum((80, 14, 6))}) + 1] end,
                    case when reached then score end, case when reached and x3 < 0.7 then (case score when 'satisfied' then {self.pick(texts.WORDS['satisfied'][:3])}
@@ -393,38 +409,75 @@ class Plan:
               from (select z.*, (to_timestamp(sent + {ZONE_OFFSET}) at time zone 'UTC')::date as work_day, case when by_phone then sent + 60 when x2 < 0.95 then sent + floor(-ln(1 - x1) * 14000)::int8 end as signed,
                            case when x2 < 0.75 then sent + 3600 + floor(-ln(1 - x1) * 40000)::int8 end as answered
                       from (select y.*, {self.at('w')} as sent, level = 2 and x1 < 0.2 as by_phone
-                              from (select g.*, v.*, {r('(id * 8 + v.no)')} as x1, {r('(id * 8 + v.no)')} as x2, {r('(id * 8 + v.no)')} as x3 from gen g
+                              from (select g.*, v.*, {r('(id * 8 + v.no)')} as x1, {r('(id * 8 + v.no)')} as x2, {r('(id * 8 + v.no)')} as x3 from (select * from gen where (late or lim is not null and {r()} < 0.03) and stops is null and closed is null and n_way > 0 offset 0) g
                                      cross join lateral (values
                                         (1, 1, late and {r()} < 0.25, (ord + lim - 1.4) * {W}), (2, 2, late and {r()} < 0.8, (ord + lim + 0.1 + 0.6 * x_first) * {W}),
                                         (3, 2, late and {r()} < 0.7, (ord + lim + 2.2 + 0.6 * x_first) * {W}), (4, 3, late and {r()} < 0.75, (ord + lim + 3.1 + 0.6 * x_first) * {W}),
                                         (5, 4, late and {r()} < 0.4, (ord + lim + 5.2 + 0.6 * x_first) * {W}), (6, 2, late and {r()} < 0.5, (ord + lim + 7.1 + 0.6 * x_first) * {W}),
-                                        (7, 1, not late and lim is not null and {r()} < 0.03, (ord + lim - 1.4) * {W})) v (no, level, so, w)
-                                     where v.so and stops is null and closed is null and n_way > 0 offset 0) y offset 0) z
+                                        (7, 1, not late, (ord + lim - 1.4) * {W})) v (no, level, so, w)
+                                     where v.so offset 0) y offset 0) z
                      where sent < least(end_at, {cut}) and sent > s1 offset 0) q order by id, level, work_day, no"""
         small = [
-            f"""insert into complainant (complaint_id, name, phone, id_no) select id, name, '140' || phone8, id_no from told where not anonymous order by id""",
-            f"""insert into complaint_key (source_id, complaint_no, complaint_id) select {self.source}, to_char(day, 'YYYYMMDD') || '-' || lpad(serial::text, 5, '0'), id from gen order by id""",
+            f"""insert into complainant (complaint_id, name, phone, id_no) select id, name, '140' || phone8, id_no from told where not anonymous""",
+            f"""insert into complaint_key (source_id, complaint_no, complaint_id) select {self.source}, to_char(day, 'YYYYMMDD') || '-' || lpad(serial::text, 5, '0'), id from gen""",
             f"""insert into withdrawal (complaint_id, withdrawal_no, requested_at, verified_at, result, late, by_unit_id, reason)
                 select id, 1, {ts('withdrawn')}, {ts('verified')}, case when verified is not null then case when why = 'withdrawn' and not voluntary then 'pressured' else 'voluntary' end end,
                        case when verified is not null then why = 'withdrawn_late' end, accepting, case when why = 'withdrawn' and not voluntary then '{texts.PRESSURED}' else {self.pick(texts.WITHDRAWN)} end
-                  from gen where withdrawn is not null order by id""",
+                  from gen where withdrawn is not null""",
             f"""insert into redo (complaint_id, redo_no, started_at, ended_at, reason) select id, 1, {ts('start')}, {told(at('w + (0.4 + 2.4 * x2) * ' + str(W)))}, {self.pick(texts.REOPENED)}
-                  from (select y.*, {at('w')} as start from (select id, end_w + (2 + 12 * {r()}) * {W} as w, {r()} as x2 from gen where ended is not null and closed is null and not anonymous and {r()} < 0.012 offset 0) y offset 0) z
-                 where start < {cut} order by id""",
+                  from (select y.*, {at('w')} as start from (select id, end_w + (2 + 12 * {r()}) * {W} as w, {r()} as x2 from told where ended is not null and closed is null and not anonymous and redone offset 0) y offset 0) z
+                 where start < {cut}""",
             f"""insert into delay (complaint_id, delay_no, reported_at, reason, customer_told_at) select id, 1, {ts('t')}, {self.pick(texts.DELAYS)}, case when {r()} < 0.7 then {told('t + 3600')} end
-                  from (select g.*, {at(f'(ord + lim - 0.8 + 2 * x_first) * {W}')} as t from gen g where late and stops is null and {r()} < 0.4 offset 0) y where t < least(end_at, {cut}) order by id""",
+                  from (select g.*, {at(f'(ord + lim - 0.8 + 2 * x_first) * {W}')} as t from gen g where late and stops is null and {r()} < 0.4 offset 0) y where t < least(end_at, {cut})""",
             f"""insert into contest (complaint_id, contest_no, requested_at, unit_id, reason, decided_at, upheld, decision)
                 select id, 1, {ts('t')}, holder, {self.pick(texts.CONTESTED)}, {told(f't + 3 * {DAY}')}, case when t + 3 * {DAY} < {cut} then false end, case when t + 3 * {DAY} < {cut} then '{texts.DECIDED[1]}' end
-                  from (select g.*, {at(f'(ord + lim + 1 + 3 * x_first) * {W}')} as t from gen g where late and stops is null and {r()} < 0.1 offset 0) y where t < {cut} order by id""",
+                  from (select g.*, {at(f'(ord + lim + 1 + 3 * x_first) * {W}')} as t from gen g where late and stops is null and {r()} < 0.1 offset 0) y where t < {cut}""",
             f"""insert into directive (complaint_id, directive_no, at, leader, text, answer_due_at, answered_at)
                 select id, 1, {ts('at + 90000')}, {self.pick(texts.LEADERS)}, {self.pick(texts.DIRECTIVES)}, {ts(f'day0 + 6 * {DAY} - 1')}, {told(f'at + 3 * {DAY}')}
-                  from told where major_reason is not null and {r()} < 0.3 and at + 90000 < {cut} order by id""",
+                  from told where major_reason is not null and {r()} < 0.3 and at + 90000 < {cut}""",
             f"""insert into regulator_report (complaint_id, reported_at, receipt_at) select id, {ts(f'at + {DAY}')}, {told(f'at + 5 * {DAY}')} from told
-                 where major_reason is not null and {r()} < 0.5 and at + {DAY} < {cut} order by id""",
+                 where major_reason is not null and {r()} < 0.5 and at + {DAY} < {cut}""",
             f"""insert into rectification (complaint_id, rectification_no, unit_id, measure, due_on, done_at)
                 select id, 1, holder, {self.pick(texts.MEASURES)}, (to_timestamp(ended) + interval '28 days')::date, {told(f'ended + floor((10 + 22 * {r()}) * {DAY})')}
-                  from told where ours in ('ours', 'both') and {r()} < 0.04 order by id""",
+                  from told where ours in ('ours', 'both') and {r()} < 0.04""",
             f"""insert into released (complaint_id, released_at, user_id, reason) select id, {ts(f'ended + {DAY}')}, {user}, '配合监管检查' from told
-                 where kind = 'regulator' and ended < {cut} - {DAY} and cat <> {c['financial_crime']} and id % 10 < 3 order by id""",
+                 where kind = 'regulator' and ended < {cut} - {DAY} and cat <> {c['financial_crime']} and id % 10 < 3""",
         ]
-        return [prepared, hops, events, *small, reply, calls, urges, words_of, complaint]
+        return [prepared, hops, *events, *small, reply, calls, urges, words_of, complaint]
+
+    def limits(self) -> str:
+        """Table bench.judged: the limits of the reply clock (d: of the dispatch clock, by web) for a receipt on each day, as limit_at() gives them."""
+        return f"""create table bench.judged as
+            select d.day, k.cat, c.clock, l.* from bench.day d cross join generate_series(1, {len(CATEGORIES)}) k (cat) cross join (values ('r'::"char"), ('d'::"char")) c (clock)
+              join category g on g.category_id = ({self.categories})[k.cat]
+             cross join lateral limit_at({self.policy}, c.clock, g.category_id, g.complexity, ({self.channels})[{CHANNEL['web']}], to_timestamp(d.day0 + 43200), {self.calendar}, null) l"""
+
+    def spans(self) -> list[str]:
+        """The spans of those to which nothing happened but hops and an end, in one set; "other" is everybody else, for respan(). check_spans() compares a sample of both."""
+        cut, web = self.cut, CHANNEL["web"]
+        plain = f"""(select t.id, t.day, t.cat, t.chan, t.about, t.accepting, t.at, t.ended, t.excluded, t.s1 as sent, array[t.accepting, t.u1, t.u2, t.u3] as units,
+                   array[t.at, case when t.s1 < {cut} then t.s1 end, case when t.s2 < {cut} then t.s2 end, case when t.s3 < {cut} then t.s3 end] as since
+              from told t where {PLAIN} offset 0)"""
+        insert = f"""insert into clock_span (complaint_id, clock, seq, valid_from, valid_to, entry, unit_id, label, charged_unit_id, charged_label, about_unit_id, about_label, category_id, channel_id,
+                received_at, started_at, started_ord, target_at, due_at, due_ord, due_from, limit_id, provisional, first_category_id, first_target_at, first_due_at, ended_at, ended_ord, excluded_at,
+                source_id, calendar_id, restricted)
+            select x.id, x.clock, x.seq, to_timestamp(x.since), coalesce(to_timestamp(x.until), 'infinity'), (case when x.seq = 1 then 'r' else 'm' end)::"char", x.unit, u.label, x.charged, a.label, x.about, o.label,
+                   ({self.categories})[x.cat], ({self.channels})[x.chan], to_timestamp(x.at), to_timestamp(x.at), x.started_ord, x.target_at, x.due_at, x.due_ord, 'p', x.limit_id, x.provisional,
+                   ({self.categories})[x.cat], x.target_at, x.due_at, to_timestamp(x.ends), w.ordinal, to_timestamp(x.excluded), {self.source}, {self.calendar}, x.cat = {CAT['financial_crime']}
+              from (select p.*, 'r'::"char" as clock, i::smallint as seq, p.since[i] as from_at, p.since[i + 1] as until, p.units[i] as unit, p.ended as ends,
+                           p.units[least(i, case when settled < p.since[2] then 1 when settled < p.since[3] then 2 when settled < p.since[4] then 3 else i end)] as charged
+                      from (select p.*, l.started_ord, l.target_at, l.due_at, l.due_ord, l.limit_id, coalesce(l.provisional, false) as provisional, least(extract(epoch from l.due_at), p.ended) as settled
+                              from {plain} p join bench.judged l on l.day = p.day and l.cat = p.cat and l.clock = 'r' offset 0) p
+                     cross join generate_series(1, 4) i where p.since[i] is not null) x
+              join unit u on u.unit_id = x.unit"""
+        columns = "id, cat, chan, about, at, excluded, started_ord, target_at, due_at, due_ord, limit_id, provisional"
+        insert = insert.replace("from (select p.*, 'r'::", f"from (select {columns}, 'r'::").replace("as seq, p.since[i] as from_at,", "as seq, p.since[i] as since,")
+        insert = insert.replace(" where p.since[i] is not null) x", f""" where p.since[i] is not null
+                    union all
+                    select p.id, p.cat, p.chan, p.about, p.at, p.excluded, l.started_ord, l.target_at, l.due_at, l.due_ord, l.limit_id, coalesce(l.provisional, false),
+                           'd', 1::smallint, p.at, null, p.accepting, least(case when p.sent < {cut} then p.sent end, p.ended), p.accepting
+                      from {plain} p join bench.judged l on l.day = p.day and l.cat = p.cat and l.clock = 'd' where p.chan = {web}) x""")
+        insert += f"""
+              join unit a on a.unit_id = x.charged join unit o on o.unit_id = x.about
+              left join workday w on w.calendar_id = {self.calendar} and w.day = (to_timestamp(x.ends) at time zone 'Asia/Shanghai')::date"""
+        return [insert]

@@ -171,12 +171,14 @@ class Bench:
             cur.execute("create table bench.person (i int, name text)")
             execute_values(cur, "insert into bench.person values %s", bank.people(rng), page_size=2000)
             head = {tree[c].name: ids[c] for c in tree[0].children}
+            plan = bank.Plan(seed=self.seed, n=self.n, cut=(today - date(1970, 1, 1)).days * bank.DAY - bank.ZONE_OFFSET, opens=opens, head=head, categories=codes["category"],
+                             channels=codes["channel"], shares=bank.department_shares(tree), source=source, calendar=calendar, policy=policy, user=users["demo-supervisor"], user_name="李敏",
+                             unmapped=unmapped)
+            cur.execute(plan.limits())
         conn.autocommit = True
         conn.cursor().execute("analyze")
         conn.close()
-        return bank.Plan(seed=self.seed, n=self.n, cut=(today - date(1970, 1, 1)).days * bank.DAY - bank.ZONE_OFFSET, opens=opens, head=head, categories=codes["category"],
-                         channels=codes["channel"], shares=bank.department_shares(tree), source=source, calendar=calendar, policy=policy, user=users["demo-supervisor"], user_name="李敏",
-                         unmapped=unmapped)
+        return plan
 
     def units(self, cur, tree: list[Unit]) -> list[int]:
         """Inserts the tree with the places that unit_place() would give (which asks for each unit's siblings); returns the ids in the order of `tree`."""
@@ -223,7 +225,7 @@ class Bench:
         first = min(BATCH, self.n)
         for a in range(first + 1, self.n + 1, CHUNK):
             ranges.put((a, min(a + CHUNK - 1, self.n)))
-        gen, inserts = plan.gen(), plan.inserts()
+        gen, inserts = plan.gen(), [*plan.inserts(), *plan.spans()]
         self.parts: dict[str, float] = {}
 
         def chunk(conn, a: int, b: int) -> None:
@@ -236,9 +238,11 @@ class Bench:
                     name = " ".join(statement.split()[:3])
                     self.parts[name] = self.parts.get(name, 0) + perf_counter() - began
                 began = perf_counter()
-                for c in range(a, b + 1, BATCH):
-                    cur.execute("select respan(array(select complaint_id from complaint where complaint_id between %s and %s))", (c, min(c + BATCH - 1, b)))
-                self.parts["spans"] = self.parts.get("spans", 0) + perf_counter() - began
+                cur.execute(f"select id from told where not ({bank.PLAIN}) order by id")
+                others = [row[0] for row in cur.fetchall()]
+                for at in range(0, len(others), BATCH):
+                    cur.execute("select respan(%s::bigint[])", (others[at:at + BATCH],))
+                self.parts["spans of the others"] = self.parts.get("spans of the others", 0) + perf_counter() - began
 
         conn = self.connect()
         chunk(conn, 1, first)
