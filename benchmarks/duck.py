@@ -170,7 +170,10 @@ def export(url: str, m: Moments, folder: Path) -> dict[str, Path]:
 
 def run(url: str, folder: Path, runs: int = 3) -> dict:
     """Asks, compares, prints, writes results/duck.json. Raises AssertionError at the first difference."""
-    import duckdb
+    try:
+        import duckdb
+    except ImportError:
+        raise SystemExit("DuckDB is not installed: pip install -r requirements-bench.txt") from None
 
     urls = desk.logins(url, folder)
     viewer = db.viewer_of(urls, "service")        # sees all; a name that nobody complained about (row security hides those)

@@ -8,13 +8,14 @@ indexes and without fsync, afterwards as for an office.
 """
 import argparse
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from random import Random
 from time import perf_counter
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ from queries.demo.units import Unit, person
 HERE = Path(__file__).parent
 SIZES = {"50k": 50_000, "500k": 500_000, "1m": 1_000_000, "5m": 5_000_000}
 CHUNK, BATCH, CONNECTIONS = 50_000, 5_000, 2
+OUTLETS, SECOND_LEVEL = 40_000, 400
 LOADING = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "24GB",
            "checkpoint_timeout": "1h", "autovacuum": "off", "wal_compression": "off"}
 SAMPLE = 3_000                                        # complaints whose spans and ends are built again and compared
@@ -43,7 +45,7 @@ AFTER: tuple[str, ...] = ()                           # what the product derives
 english, sort_key = cache(units.english), cache(units.sort_key)
 
 
-def tree_of(rng: Random, outlets: int = 40_000, seconds: int = 400) -> list[Unit]:
+def tree_of(rng: Random, outlets: int, seconds: int = SECOND_LEVEL) -> list[Unit]:
     """The demo's head office, departments and branches; second-level branches up to `seconds`, `outlets` shared out among them by weight."""
     tree: list[Unit] = []
 
@@ -102,16 +104,16 @@ def tree_of(rng: Random, outlets: int = 40_000, seconds: int = 400) -> list[Unit
 class Bench:
     """Fills an empty database `desk`; every step says how long it took."""
 
-    def __init__(self, url: str, n: int, seed: int, say: Callable[[str], None]):
-        self.url, self.n, self.seed, self.say = url, n, seed, say
+    def __init__(self, url: str, n: int, seed: int, say: Callable[[str], None], outlets: int = OUTLETS):
+        self.url, self.n, self.seed, self.say, self.outlets = url, n, seed, say, outlets
         self.times: dict[str, float] = {}
 
     def connect(self):
+        """The administrator, without triggers, one core each."""
         address = make_url(self.url)
-        conn = psycopg2.connect(host=address.query["host"], port=address.query["port"], user=address.username, password=address.password, dbname=address.database,
+        return psycopg2.connect(host=address.query["host"], port=address.query["port"], user=address.username, password=address.password, dbname=address.database,
                                 options="-c search_path=desk,public -c session_replication_role=replica -c jit=off -c temp_buffers=256MB -c work_mem=256MB"
                                         " -c maintenance_work_mem=1GB -c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=1 -c timezone=UTC")
-        return conn
 
     def step(self, name: str, work: Callable):
         began = perf_counter()
@@ -146,13 +148,12 @@ class Bench:
             cur.execute("insert into source (name, tz, pack, demo, seen_at) values (%s, %s, 'bank', true, clock_timestamp()) returning source_id", (SOURCE, ZONE))
             source = cur.fetchone()[0]
             rng = Random(self.seed)
-            tree = tree_of(rng)
+            tree = tree_of(rng, self.outlets)
             ids = self.units(cur, tree)
             users = _users(cur, {u.code: ids[u.place] for u in tree})
             busiest = max((u for u in tree if u.kind == "outlet"), key=lambda u: u.weight)
-            for login, name, role, unit in (("bench-outlet", "网点账号", "unit", busiest.place),):
-                cur.execute("insert into app_user (login, name, role, demo) values (%s, %s, %s, true) returning user_id", (login, name, role))
-                cur.execute("insert into user_scope (user_id, unit_id) values (%s, %s)", (cur.fetchone()[0], ids[unit]))
+            cur.execute("insert into app_user (login, name, role, demo) values ('bench-outlet', '网点账号', 'unit', true) returning user_id")
+            cur.execute("insert into user_scope (user_id, unit_id) values (%s, %s)", (cur.fetchone()[0], ids[busiest.place]))
             cur.execute("set session_replication_role = origin")             # these are placed by their trigger
             cur.execute("select unit_id from unit_for(%s::smallint, array['网络金融事业部（旧）'])", (source,))
             unmapped = cur.fetchone()[0]
@@ -202,7 +203,6 @@ class Bench:
         return [last + 1 + u.place for u in tree]
 
     def copy(self, cur, table: str, rows: list[tuple]) -> None:
-        import io
         cur.copy_expert(f"copy {table} from stdin", io.StringIO("\n".join("\t".join("\\N" if v is None else str(v) for v in row) for row in rows)))
 
     def drop_indexes(self) -> list[tuple[str, str]]:
@@ -252,12 +252,8 @@ class Bench:
 
         def work() -> None:
             conn = self.connect()
-            while not ranges.empty():
-                try:
-                    a, b = ranges.get_nowait()
-                except Exception:
-                    break
-                chunk(conn, a, b)
+            while (some := take(ranges)) is not None:
+                chunk(conn, *some)
             conn.close()
 
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -275,8 +271,8 @@ class Bench:
         def work() -> None:
             conn = self.connect()
             conn.autocommit = True
-            while not waiting.empty():
-                conn.cursor().execute(waiting.get())
+            while (statement := take(waiting)) is not None:
+                conn.cursor().execute(statement)
             conn.close()
 
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -329,6 +325,14 @@ class Bench:
             tables = dict(cur.fetchall())
         conn.close()
         return {"complaints": complaints, "open": open_, "met": met, "late": late, "excluded": excluded, "gigabytes": round(size / 2 ** 30, 2), "rows": tables}
+
+
+def take(waiting: Queue):
+    """The next one, or None where there is none left."""
+    try:
+        return waiting.get_nowait()
+    except Empty:
+        return None
 
 
 def load_today(cur) -> date:

@@ -65,7 +65,7 @@ class Reader:
         urls = session.urls()
         found = accounts.find(urls, accounts.begin(urls, accounts.demo(urls, "demo-supervisor"), "demo", "127.0.0.1"))
         self.user = {session.LOGIN: found.login, session.SESSION: str(found.session_id)}
-        self.url, self.login, self.AppTest, self.at, self.page = url, login, AppTest, None, ""
+        self.login, self.AppTest, self.at, self.page = login, AppTest, None, ""
         self.admin = desk.administrator(url, isolation_level="AUTOCOMMIT").connect()
 
     def open(self, meter: Meter, page: str, params: dict[str, str]) -> dict:
@@ -73,12 +73,14 @@ class Reader:
         import streamlit as st
 
         params = {"as": self.login, "lang": "zh"} | params
-        if self.at is None or page != self.page:
-            self.at, self.page = self.AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120), page
+        if self.at is None:
+            self.at = self.AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
             self.at.user = self.user
             self.at.query_params.update(params)
             self.at.run()
+        if page != self.page:
             self.at.switch_page(str(ROOT / "pages" / f"{page}.py"))
+            self.page = page
         self.at.query_params.clear()
         self.at.query_params.update(params)
         for bound in ("part", "code"):                    # AppTest does not feed bound widgets from the address

@@ -3,6 +3,7 @@ import argparse
 import csv
 import json
 import os
+import subprocess
 import sys
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
-from dashboard.settings import SettingsError, here, settings                  # noqa: E402
+from dashboard.settings import REPOSITORY, SettingsError, here, settings      # noqa: E402
 from queries import accounts, audit, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
 from queries.viewer import Role, Viewer                                         # noqa: E402
 
@@ -71,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     p = add("run", help="start everything and open the app (make run)")
     p.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     p.set_defaults(run=run)
+    p = add("bench", help="measure the desk on a bank of its own (make bench)")
+    p.add_argument("--size", choices=("500k", "5m"), default="500k")
+    p.set_defaults(run=bench)
     add("setup", help="bring the database up: migrations, packs, calendar, logins").set_defaults(run=set_up)
     add("stop", help="stop the embedded PostgreSQL").set_defaults(run=stop)
     p = add("demo", help="load the demo bank")
@@ -255,6 +259,11 @@ class _Bar:
     def end(self, line: str) -> None:
         line = f"{self.title}: {line}"
         print(f"\r{line:<70}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
+def bench(args) -> int:
+    """A process of its own: what measures the desk is no part of it."""
+    return subprocess.run([sys.executable, "-m", "benchmarks", "--size", args.size], cwd=REPOSITORY).returncode
 
 
 def import_(args) -> int:

@@ -44,6 +44,8 @@ ATTEMPTS = 3                                 # launches that may fail before we 
 PATIENCE = 60                                # seconds for a server that is there and does not answer
 RECOVERY = 600                               # seconds for one that says it is still starting or recovering
 
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))    # a container's memory, where there is one
+
 SETTINGS = {
     "listen_addresses": "", "unix_socket_permissions": "0700", "port": "5432", "max_connections": "100",
     "work_mem": "32MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min",
@@ -118,11 +120,8 @@ def status(root: Path) -> dict:
 def _memory() -> dict[str, str]:
     """A quarter of the machine's memory (of the container's, where it has less) to keep pages in, between 128 MB and 8 GB; the planner is told of half."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(limit).read_text()))
-        except (OSError, ValueError):               # not Linux, or "max"
-            continue
+    said = [file.read_text().strip() for file in LIMITS if file.exists()]
+    total = min([total, *(int(one) for one in said if one.isdigit())])      # "max" is no limit
     megabytes = total >> 20
     return {"shared_buffers": f"{min(max(megabytes // 4, 128), 8192)}MB", "effective_cache_size": f"{max(megabytes // 2, 256)}MB",
             "maintenance_work_mem": f"{min(max(megabytes // 16, 64), 1024)}MB"}
@@ -367,6 +366,7 @@ def _serve(home: Path, programs: Path, account: pwd.struct_passwd, settings: dic
                 time.sleep(launches / 2)
                 _launch(home, programs, account, settings, lock)
                 launches += 1
+                began = time.monotonic()         # it has its own time: on a busy machine seconds pass before its socket is there
         if lock is None:
             if "password authentication failed" in fault:
                 raise EmbeddedError(f"{home / 'password'} is not the password of the server that runs there.")
