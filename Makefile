@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV   := .venv
 READY  := $(VENV)/.ready
+SIZE   ?= 500k
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test scan mutate stop clean ci
+.PHONY: help setup run test bench scan mutate stop clean ci
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,10 @@ run: setup ## open the desk in the browser (starts its own PostgreSQL unless DAT
 
 test: setup ## run every test on the embedded PostgreSQL
 	@$(VENV)/bin/python -m pytest -q --numprocesses auto
+
+bench: setup ## measure the desk on a bank of its own: SIZE=500k (three minutes) or SIZE=5m (fifteen)
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --requirement requirements-bench.txt
+	@$(VENV)/bin/python -m benchmarks --size $(SIZE)
 
 scan: setup ## bandit over the code, pip-audit over what is required
 	@$(VENV)/bin/bandit --quiet --recursive dashboard queries pages --severity-level high

@@ -1,11 +1,11 @@
 """What row security costs: one aggregate over a million stretches, as the owner without it, as roles that see all, a branch, one per cent, two places.
 
-    python -m benchmarks.row_security          # its own PostgreSQL, thrown away; under two minutes; writes results/row_security.json
+    python -m benchmarks.row_security [--rows 1000000]         # its own PostgreSQL, thrown away; under two minutes; writes results/row_security.json
 
 Every answer of an all-seeing role is compared with the owner's. Targets (issue 4): all-seeing at most 1.25 × the same without row security; one per
 cent in less than a tenth of the whole.
 """
-import json
+import argparse
 import shutil
 import statistics
 import tempfile
@@ -15,6 +15,7 @@ from time import perf_counter
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from benchmarks import desk
 from queries import db, embedded, schema, setup
 
 ROWS, RUNS = 1_000_000, 9
@@ -28,6 +29,9 @@ FILL = """insert into clock_span (complaint_id, clock, seq, valid_from, entry, u
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=ROWS)
+    rows = parser.parse_args().rows
     root = Path(tempfile.mkdtemp(prefix="desk-bench-"))
     root.chmod(0o711)
     try:
@@ -39,7 +43,7 @@ def main() -> None:
             conn.execute(text("insert into unit (kind, name, level, label, label_end) values ('head', '总行', 0, 0, 0)"))
             conn.execute(text("insert into unit (parent_id, kind, name, level, label, label_end) select u.unit_id, 'branch1', '行' || n, 0, 0, 0 from unit u, generate_series(1, 10) n"))
             conn.execute(text("insert into unit (parent_id, kind, name, level, label, label_end) select u.unit_id, 'branch2', u.name || n, 0, 0, 0 from unit u, generate_series(1, 10) n where u.level = 1"))
-            conn.execute(text(FILL), {"rows": ROWS})
+            conn.execute(text(FILL), {"rows": rows})
             scopes = {"all": None, "branch (10 %)": "select unit_id from unit where level = 1 order by 1 limit 1", "place (1 %)": "select unit_id from unit where level = 2 order by 1 limit 1",
                       "two places (2 %)": "select unit_id from unit where level = 2 order by 1 limit 1", "leader, all": None, "two branches (20 %)": "select unit_id from unit where level = 1 order by 1 limit 1"}
             for name, unit in scopes.items():
@@ -65,13 +69,13 @@ def main() -> None:
                     answers[name] = conn.execute(QUESTION, moment).all()
                     timed.setdefault(name, []).append(perf_counter() - started)
         assert answers["all"] == answers["leader, all"] == answers["none"], "row security changed an answer"
-        assert answers["place (1 %)"][0][1] == ROWS // 100 and answers["two places (2 %)"][0][1] == ROWS // 50
+        assert answers["place (1 %)"][0][1] == rows // 100 and answers["two places (2 %)"][0][1] == rows // 50
         best = {name: statistics.median(values) for name, values in timed.items()}
         for name, seconds in best.items():
             print(f"{name:<22}{1000 * seconds:8.1f} ms {seconds / best['none']:6.2f} ×")
-        result = {"rows": ROWS, "runs": RUNS, "median_ms": {name: round(1000 * one, 1) for name, one in best.items()},
+        result = {"rows": rows, "runs": RUNS, "median_ms": {name: round(1000 * one, 1) for name, one in best.items()},
                   "all_over_none": round(best["all"] / best["none"], 3), "one_percent_over_all": round(best["place (1 %)"] / best["all"], 3)}
-        (Path(__file__).parent / "results" / "row_security.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        desk.keep("row_security", result)
         print("met" if result["all_over_none"] <= 1.25 and result["one_percent_over_all"] < 0.1 else "MISSED")
     finally:
         embedded.stop(root)

@@ -3,6 +3,7 @@ import argparse
 import csv
 import json
 import os
+import subprocess
 import sys
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboard import periods                                             # noqa: E402
-from dashboard.settings import SettingsError, here, settings                  # noqa: E402
+from dashboard.settings import REPOSITORY, SettingsError, here, settings      # noqa: E402
 from queries import accounts, audit, backup, calendars, clocks, complaints, connect, db, figures, intake, quality, setup   # noqa: E402
 from queries.viewer import Role, Viewer                                         # noqa: E402
 
@@ -72,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     p = add("run", help="start everything and open the app (make run)")
     p.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     p.set_defaults(run=run)
+    p = add("bench", help="measure the desk on a bank of its own (make bench)")
+    p.add_argument("--size", choices=("500k", "5m"), default="500k")
+    p.set_defaults(run=bench)
     p = add("setup", help="bring the database up: migrations, packs, calendar, logins")
     p.add_argument("--logins", nargs="?", const="", metavar="HOST:PORT", help="print the settings of the four logins, for processes that do not know "
                    "the administrator; HOST:PORT: by way of a pooler there")
@@ -131,8 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--zone", default=None)
     p.set_defaults(run=calendar)
     p = add("check", help="rebuild from the raw rows and compare")
-    p.add_argument("what", choices=("spans", "ledger"))
+    p.add_argument("what", choices=("spans", "ledger", "rollups"))
+    p.add_argument("--rebuild", action="store_true", help="rollups: count everything anew first")
     p.set_defaults(run=check)
+    add("worker", help="fold what was touched into the roll-ups, beside the desk or on a machine of its own; Ctrl-C ends it").set_defaults(run=work)
     add("indicators", help="the catalogue as Markdown: docs/indicators.md").set_defaults(run=indicators_)
     p = add("users", help="the accounts: list, add, invite, disable, enable")
     p.set_defaults(run=users)
@@ -226,10 +232,12 @@ def demo(args) -> None:
 
 def _load_demo(n: int, seed: int) -> None:
     from queries import demo as bank
+    from queries import rollups
     started = datetime.now()
     bar = _Bar("Demo bank")
     counts = connect.as_owner(_admin(), bank.load, seed=seed, complaints=n,
                               progress=lambda done, total, what: bar(what, done, total))
+    rollups.build(_admin())
     bar.end(f"{counts['complaint']:,} complaints in {(datetime.now() - started).total_seconds():.0f} s")
 
 
@@ -276,6 +284,11 @@ class _Bar:
     def end(self, line: str) -> None:
         line = f"{self.title}: {line}"
         print(f"\r{line:<70}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
+def bench(args) -> int:
+    """A process of its own: what measures the desk is no part of it."""
+    return subprocess.run([sys.executable, "-m", "benchmarks", "--size", args.size], cwd=REPOSITORY).returncode
 
 
 def import_(args) -> int:
@@ -461,7 +474,34 @@ def _publish(conn, *, code: str, zone: str, file: str) -> int:
                for year in sorted({d[0].year for d in days}))
 
 
+def work(args) -> int:
+    import signal
+    from threading import Event
+
+    from dashboard import worker
+    urls, stop = _urls(), Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: stop.set())
+    print("Folding what was touched; Ctrl-C ends it.", flush=True)
+    worker.fold(urls["desk_app"], stop)
+    return 0
+
+
+def _check_rollups(rebuild: bool) -> int:
+    from queries import rollups
+    bar, url = _Bar("Roll-ups"), _admin()
+    if rebuild:
+        rollups.build(url, told=lambda n: bar(f"{n} looked at"))
+    wrong, cells = connect.as_owner(url, rollups.check, told=lambda n: bar(f"{n} compared"))
+    bar.end("done")
+    print(f"{len(wrong):,} complaints are stored otherwise than the raw rows say: {wrong[:20]}; {cells:,} cells differ." if wrong or cells else
+          "Every complaint and every cell equals what the raw rows say.")
+    return 1 if wrong or cells else 0
+
+
 def check(args) -> int:
+    if args.what == "rollups":
+        return _check_rollups(args.rebuild)
     urls = _urls()
     with db.reading(urls, db.viewer_of(urls, "service"), timeout_ms=0) as conn:
         if args.what == "spans":

@@ -44,27 +44,29 @@ ATTEMPTS = 3                                 # launches that may fail before we 
 PATIENCE = 60                                # seconds for a server that is there and does not answer
 RECOVERY = 600                               # seconds for one that says it is still starting or recovering
 
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))    # a container's memory, where there is one
+
 SETTINGS = {
     "listen_addresses": "", "unix_socket_permissions": "0700", "port": "5432", "max_connections": "100",
-    "shared_buffers": "256MB", "work_mem": "32MB", "maintenance_work_mem": "128MB", "max_wal_size": "2GB",
+    "work_mem": "32MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min",
     "wal_compression": "on", "random_page_cost": "1.1", "jit": "off", "timezone": "UTC", "log_timezone": "UTC",
     "log_checkpoints": "off",
     # Statements and the DETAIL of an error carry what people wrote: they stay out of the log.
     "log_min_error_statement": "panic", "log_error_verbosity": "terse",
 }
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # for tests only
+HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "256MB"}  # for tests only: several at once
 
 
 class EmbeddedError(RuntimeError):
     """The embedded PostgreSQL cannot be had; the message says why and what to do."""
 
 
-def start(root: Path, *, binaries: Path | str | None = None, durable: bool = True) -> str:
+def start(root: Path, *, binaries: Path | str | None = None, durable: bool = True, settings: dict[str, str] | None = None) -> str:
     """The administrator's address (SQLAlchemy URL) of the server under `root`, started and initialised if need be.
 
     Returns only after the server answered `select 1`. Safe against others doing the same. `binaries` is the bin
-    folder of another PostgreSQL, `durable=False` trades safety for speed: for tests, ignored by a running server.
+    folder of another PostgreSQL, `durable=False` trades safety for speed (for tests), `settings` are further ones (for benchmarks); a running server ignores both.
     """
     root = Path(root).absolute()
     with _sentences(root):
@@ -78,7 +80,7 @@ def start(root: Path, *, binaries: Path | str | None = None, durable: bool = Tru
             programs = _readable(programs, version, home, account)
             if not (home / "data" / "PG_VERSION").exists():
                 _initialise(home, programs, account, durable)
-            return _serve(home, programs, account, durable)
+            return _serve(home, programs, account, {**_memory(), **(DURABLE if durable else HASTY), **(settings or {})})
 
 
 def stop(root: Path) -> bool:
@@ -111,6 +113,18 @@ def status(root: Path) -> dict:
             "account": data.owner() if there else None,
             "log": str(home / "server.log") if (home / "server.log").exists() else None,
         }
+
+
+# How much it may take
+
+def _memory() -> dict[str, str]:
+    """A quarter of the machine's memory (of the container's, where it has less) to keep pages in, between 128 MB and 8 GB; the planner is told of half."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    said = [file.read_text().strip() for file in LIMITS if file.exists()]
+    total = min([total, *(int(one) for one in said if one.isdigit())])      # "max" is no limit
+    megabytes = total >> 20
+    return {"shared_buffers": f"{min(max(megabytes // 4, 128), 8192)}MB", "effective_cache_size": f"{max(megabytes // 2, 256)}MB",
+            "maintenance_work_mem": f"{min(max(megabytes // 16, 64), 1024)}MB"}
 
 
 # Whose, and where
@@ -340,7 +354,7 @@ def _waited_for(home: Path):
         time.sleep(0.1)
 
 
-def _serve(home: Path, programs: Path, account: pwd.struct_passwd, durable: bool) -> str:
+def _serve(home: Path, programs: Path, account: pwd.struct_passwd, settings: dict[str, str]) -> str:
     """Returns the address once the server answers; launches one where nobody is alive."""
     began, launches = time.monotonic(), 0
     while fault := _ask(home):
@@ -350,8 +364,9 @@ def _serve(home: Path, programs: Path, account: pwd.struct_passwd, durable: bool
                 if launches == ATTEMPTS:
                     raise EmbeddedError(f"PostgreSQL does not start in {home}: {_tail(home / 'server.log') or fault}")
                 time.sleep(launches / 2)
-                _launch(home, programs, account, durable, lock)
+                _launch(home, programs, account, settings, lock)
                 launches += 1
+                began = time.monotonic()         # it has its own time: on a busy machine seconds pass before its socket is there
         if lock is None:
             if "password authentication failed" in fault:
                 raise EmbeddedError(f"{home / 'password'} is not the password of the server that runs there.")
@@ -363,7 +378,7 @@ def _serve(home: Path, programs: Path, account: pwd.struct_passwd, durable: bool
     return f"postgresql+psycopg2://postgres:{_password(home)}@/postgres?host={quote(str(_socket(home)))}&port=5432"
 
 
-def _launch(home: Path, programs: Path, account: pwd.struct_passwd, durable: bool, lock) -> None:
+def _launch(home: Path, programs: Path, account: pwd.struct_passwd, more: dict[str, str], lock) -> None:
     """Sets off a server that holds the lock. Only called when no process of an earlier one is alive."""
     data, socket, log = home / "data", _socket(home), home / "server.log"
     _own(socket, account)
@@ -372,7 +387,7 @@ def _launch(home: Path, programs: Path, account: pwd.struct_passwd, durable: boo
         left.unlink(missing_ok=True)
     if log.exists() and log.stat().st_size > 10_000_000:
         log.replace(home / "server.log.old")
-    settings = {**SETTINGS, **(DURABLE if durable else HASTY), "unix_socket_directories": str(socket)}
+    settings = {**SETTINGS, **more, "unix_socket_directories": str(socket)}
     if Path("/dev/shm").is_dir() and shutil.disk_usage("/dev/shm").total < 1 << 30:
         settings["dynamic_shared_memory_type"] = "mmap"  # Docker gives 64 MB, too little for parallel queries
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

@@ -168,6 +168,22 @@ def test_data_is_written_to_disk_unless_a_test_says_otherwise(place):
     assert [ask(url, f"show {s}") for s in ("fsync", "synchronous_commit", "full_page_writes")] == ["on"] * 3
 
 
+def test_it_takes_its_share_of_the_memory_and_tells_the_planner(place, monkeypatch):
+    monkeypatch.setattr(embedded.os, "sysconf", {"SC_PHYS_PAGES": 2 << 20, "SC_PAGE_SIZE": 4096}.get)     # 8 GB
+    monkeypatch.setattr(embedded, "LIMITS", ())
+    assert embedded._memory() == {"shared_buffers": "2048MB", "effective_cache_size": "4096MB", "maintenance_work_mem": "512MB"}
+    (place / "limit").write_text(f"{1 << 30}\n"), (place / "none").write_text("max\n")
+    monkeypatch.setattr(embedded, "LIMITS", (place / "none", place / "absent", place / "limit"))
+    assert embedded._memory()["shared_buffers"] == "256MB", "a container's memory, not the machine's"
+    url = start(place / "desk", durable=True)
+    assert [ask(url, f"show {s}") for s in ("shared_buffers", "effective_cache_size", "random_page_cost")] == ["256MB", "512MB", "1.1"]
+
+
+def test_further_settings_are_the_last_word(place):
+    url = start(place / "desk", settings={"work_mem": "5MB"})
+    assert ask(url, "show work_mem") == "5MB"
+
+
 def test_a_deep_folder_gets_a_short_private_socket(place):
     root = place / ("d" * 60) / ("e" * 60)
     socket = Path(make_url(start(root)).query["host"])

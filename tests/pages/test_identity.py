@@ -51,6 +51,14 @@ def test_who_may_not_has_no_button(office, somebody, login):  # noqa: F811
         assert at.title and not keys & {"reveal_open", "release_open"}
 
 
+@pytest.mark.parametrize("login", ["demo-supervisor", "demo-ningbo", "demo-leader", "demo-unit", "demo-service", "demo-department", "demo-discipline"])
+def test_whoever_sees_a_complaint_opens_its_page(office, login):  # noqa: F811
+    with db.reading(office, db.viewer_of(office, login)) as conn:
+        number = conn.execute(text("select complaint_no from complaint order by complaint_id desc limit 1")).scalar_one()
+    at = run("complaint", {"as": login, "lang": "zh", "number": number})
+    assert at.title and number in said(at).replace("\\", "")
+
+
 def test_a_complaint_is_opened_to_regulators_and_closed_again(office, somebody):  # noqa: F811
     number = somebody[0]
     for word, act in (("向监管开放", "release"), ("撤回开放", "release_withdrawn")):
