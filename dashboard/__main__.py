@@ -491,8 +491,8 @@ def _check_rollups(rebuild: bool) -> int:
     from queries import rollups
     bar, url = _Bar("Roll-ups"), _admin()
     if rebuild:
-        rollups.build(url, told=lambda n: bar(f"{n} looked at"))
-    wrong, cells = connect.as_owner(url, rollups.check, told=lambda n: bar(f"{n} compared"))
+        rollups.build(url, told=lambda done, total: bar("looked at", done, total))
+    wrong, cells = connect.as_owner(url, rollups.check, told=lambda done, total: bar("compared", done, total))
     bar.end("done")
     print(f"{len(wrong):,} complaints are stored otherwise than the raw rows say: {wrong[:20]}; {cells:,} cells differ." if wrong or cells else
           "Every complaint and every cell equals what the raw rows say.")

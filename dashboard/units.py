@@ -275,7 +275,7 @@ def name(f: Frame, unit: int, parent: int | None) -> str:
 
 def title(f: Frame, unit: int | None) -> str:
     """宁波分行 对照 2026年3月1日—3月31日."""
-    head = t("units.overview") if unit is None else t("units.profile", unit=f.unit_name(unit, whole=True))
+    head = t("units.overview") if unit is None else t("units.profile", unit=literal(f.unit_name(unit, whole=True)))
     return t("review.heading", title=head, span=words.span(f.period.start, f.period.last))
 
 

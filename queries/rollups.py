@@ -399,7 +399,7 @@ def install(conn: Connection, zone: str) -> bool:
     return True
 
 
-def build(url: str, *, jobs: int = 2, told: Callable[[str], None] = lambda words: None) -> int:
+def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda done, total: None) -> int:
     """Count everything anew, by the administrator's URL: complaints looked at. Readers use the raw rows meanwhile; what writers touch is noted and
     folded afterwards."""
     engine = create_engine(url, poolclass=NullPool, connect_args={"options": "-c search_path=desk,public -c timezone=UTC -c jit=off -c work_mem=128MB"})
@@ -429,7 +429,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[str], None] = lambda words
     with ThreadPoolExecutor(jobs) as pool:
         for place, _ in enumerate(pool.map(look, spans), 1):
             looked = place * CHUNK
-            told(f"{min(looked, last or 0):,}")
+            told(min(looked, last or 0), last or 0)
 
         def add(statement: str) -> None:
             with engine.begin() as conn:
@@ -447,7 +447,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[str], None] = lambda words
     return looked
 
 
-def check(conn: Connection, *, told: Callable[[str], None] = lambda words: None) -> tuple[list[int], int]:
+def check(conn: Connection, *, told: Callable[[int, int], None] = lambda done, total: None) -> tuple[list[int], int]:
     """Look at every complaint again and add everything up again, as the schema's owner: complaints that count for something else than is stored
     (without those that wait for a fold), and how many cells differ from the stored complaints' sums. ([], 0) = equal to the raw rows."""
     fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, days_used, bits, links, edges"
@@ -462,7 +462,7 @@ def check(conn: Connection, *, told: Callable[[str], None] = lambda words: None)
                                           and complaint_id not in (select complaint_id from rollup_dirty))
             select distinct complaint_id from ((table look except all table kept) union all (table kept except all table look)) x"""),
             {"a": start, "b": start + CHUNK - 1}).scalars()
-        told(f"{min(start + CHUNK, last):,}")
+        told(min(start + CHUNK, last), last)
     cells = 0
     for number, sums in _sums(_WHOLE):
         cells += conn.execute(text(f"""

@@ -1,12 +1,17 @@
 """One throw-away PostgreSQL for the session, one database cloned from a template for each test that wants one.
 
-TEST_PG_BIN names another PostgreSQL's bin folder to test on; without it the embedded one is used.
+TEST_PG_BIN names another PostgreSQL's bin folder to test on; without it the embedded one is used. TEST_SERVER is the administrator's
+address of a throw-away server that is there already, for several sessions one after another: templates that are made from the same files
+are made once.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,11 +21,31 @@ from sqlalchemy.pool import NullPool
 
 from queries import embedded
 
-TEMPLATE = "desk_template"
+ROOT = Path(__file__).resolve().parents[1]
+BANK, SMALL, TINY = 6_000, 2_500, 300     # complaints of a demo bank: to be read and counted, to be written to, to sign in to
+COPY = "strategy file_copy"    # a third of the time of the other way: nothing is written twice where nothing need survive
 
 
-def pytest_collection_modifyitems(items):
+# The files that take longest, longest first: a worker that took one of them last would be waited for.
+LONG = ("test_hostile.py", "test_accessibility.py", "test_numbers_and_lists.py", "test_against_the_truth.py", "test_sweep.py", "test_live.py",
+        "test_time_limits.py", "test_every_number_opens_its_list.py", "test_signals_on_the_demo.py", "test_words_and_persons.py", "test_demo.py",
+        "test_real_data.py", "test_simulate.py", "test_land.py", "test_administration.py", "test_gate.py", "test_oidc.py")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--database", action="store_true", help="only the tests that ask a database: for another PostgreSQL")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): on one worker")
+
+
+def pytest_collection_modifyitems(config, items):
     """The tests of a file run on one worker, because they share a database; the long test of all pages page by page."""
+    if config.getoption("--database"):
+        config.hook.pytest_deselected(items=[item for item in items if "server" not in item.fixturenames])
+        items[:] = [item for item in items if "server" in item.fixturenames]
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
         page = item.callspec.params.get("page", "") if "test_every_number" in item.name and hasattr(item, "callspec") else ""
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{page}"))
@@ -29,6 +54,9 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def server():
     """The administrator's address of a server that forgets everything at the end."""
+    if "TEST_SERVER" in os.environ:
+        yield os.environ["TEST_SERVER"]
+        return
     root = Path(tempfile.mkdtemp(prefix="desk-"))
     root.chmod(0o711)  # the server's account must pass when root runs the tests
     try:
@@ -43,9 +71,7 @@ def template(server):
     """The name of a database with the whole schema and no data."""
     from queries import schema
 
-    administer(server, f"create database {TEMPLATE}")
-    schema.upgrade(address(server, TEMPLATE))
-    return TEMPLATE
+    return made(server, "schema", None, schema.upgrade)
 
 
 @pytest.fixture
@@ -73,10 +99,27 @@ def administer(server: str, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
+def made(server: str, kind: str, origin: str | None, fill: Callable[[str], object]) -> str:
+    """The name of a database to be cloned: a clone of `origin` that `fill(its address)` has filled. It is found again by the files it is made from,
+    and has its name only when it is complete."""
+    files = [path for path in sorted((ROOT / "queries").rglob("*")) if path.suffix in (".py", ".sql", ".toml")]
+    digest = hashlib.sha256(b"".join(str(path.relative_to(ROOT)).encode() + path.read_bytes() for path in files)).hexdigest()[:12]
+    name = f"desk_{kind}_{digest}"
+    engine = create_engine(server, poolclass=NullPool)
+    with engine.connect() as connection:
+        there = connection.exec_driver_sql(f"select 1 from pg_database where datname = '{name}'").scalar()
+    if not there:
+        administer(server, f"drop database if exists {name}_new")
+        administer(server, f"create database {name}_new" + (f" template {origin} {COPY}" if origin else ""))
+        fill(address(server, f"{name}_new"))
+        administer(server, f"alter database {name}_new rename to {name}")
+    return name
+
+
 @contextmanager
 def cloned(server: str, template: str):
     name = f"desk_{uuid4().hex[:12]}"
-    administer(server, f"create database {name} template {template}")
+    administer(server, f"create database {name} template {template} {COPY}")
     try:
         yield address(server, name)
     finally:
@@ -88,14 +131,12 @@ def ready(server, template):
     """The name of a database with schema, calendar, packs and built-in accounts: what an office starts with."""
     from queries import setup
 
-    administer(server, f"create database desk_ready template {template}")
-    setup.setup(address(server, "desk_ready"))
-    return "desk_ready"
+    return made(server, "ready", template, setup.setup)
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """Where the passwords of the application's logins lie."""
+    """Where the passwords of the application's logins lie: they belong to the server, so to all its databases."""
     return tmp_path_factory.mktemp("logins")
 
 
@@ -114,13 +155,21 @@ def desk_module(server, ready, folder):
 
 
 @pytest.fixture(scope="session")
-def bank(server, ready, folder):
-    """The demo bank, small: read only, shared by all tests. 6,000 complaints over 26 months up to now."""
+def banks(server, ready):
+    """banks(n): the name of a database with a demo bank of n complaints over 26 months up to now, to be cloned; each size is loaded once."""
     from queries import connect, demo, rollups
 
-    with cloned(server, ready) as url:
-        connect.as_owner(url, demo.load, complaints=6_000)
+    def fill(url: str, complaints: int) -> None:
+        connect.as_owner(url, demo.load, complaints=complaints)
         rollups.build(url)
+
+    return cache(lambda complaints: made(server, f"bank_{complaints}", ready, lambda url: fill(url, complaints)))
+
+
+@pytest.fixture(scope="session")
+def bank(server, banks, folder):
+    """The demo bank, small: read only, shared by all tests."""
+    with cloned(server, banks(BANK)) as url:
         yield logins(url, folder)
 
 

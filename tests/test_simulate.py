@@ -15,16 +15,15 @@ from sqlalchemy import create_engine, text
 from queries import connect, db, demo, ledger, quality
 from queries.demo import simulate
 from tests import makers
-from tests.conftest import cloned, logins
+from tests.conftest import SMALL, cloned, logins
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def bank(server, ready, folder):
+def bank(server, banks, folder):
     """A demo bank of its own: these tests write."""
-    with cloned(server, ready) as url:
-        connect.as_owner(url, demo.load, complaints=2_500)
+    with cloned(server, banks(SMALL)) as url:
         yield logins(url, folder)
 
 

@@ -5,48 +5,44 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import cloned
+from tests.conftest import BANK, cloned
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def site(database, tmp_path):
+def site(server, banks, folder):
     """The address of the product on a demo bank of its own, for a test that writes."""
-    with served(database, tmp_path) as address:
+    with cloned(server, banks(BANK)) as database, served(database, folder) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def shared_database(server, template):
+def shared_database(server, banks):
     """The database behind shared_site."""
-    with cloned(server, template) as database:
+    with cloned(server, banks(BANK)) as database:
         yield database
 
 
 @pytest.fixture(scope="module")
-def shared_site(shared_database, tmp_path_factory):
+def shared_site(shared_database, folder):
     """The same for all tests of a module that only look."""
-    with served(shared_database, tmp_path_factory.mktemp("site")) as address:
+    with served(shared_database, folder) as address:
         yield address
 
 
 @contextmanager
-def served(database: str, folder: Path, complaints: int = 3000, log: Path | None = None, prepare: Callable[[], None] = lambda: None, **more: str):
-    """Load a demo bank into this database and serve the product on a free port. more: further settings; {port} in one is the port.
-    log: where the server's own words go. prepare: what is done to the bank before it is served."""
+def served(database: str, folder: Path, log: Path | None = None, **more: str):
+    """Serve the product on this database at a free port. folder: of the logins' passwords. more: further settings; {port} in one
+    is the port. log: where the server's own words go."""
     port = free_port()
     environment = os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(port),
                                 "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | {name: value.format(port=port) for name, value in more.items()}
-    subprocess.run([sys.executable, "-m", "dashboard", "demo", "--complaints", str(complaints)], cwd=ROOT, env=environment,
-                   check=True, timeout=120, capture_output=True)
-    prepare()
     server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port),
                                "--server.address", "127.0.0.1"],
                               cwd=ROOT, env=environment, stdout=log.open("ab") if log else subprocess.DEVNULL,

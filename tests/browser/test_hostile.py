@@ -19,7 +19,7 @@ from dashboard.navigation import PAGES
 from tests.browser import browser
 from tests.browser.conftest import free_port, served, up
 from tests.browser.pictures import ACCOUNT
-from tests.conftest import cloned
+from tests.conftest import SMALL, cloned
 
 BEGIN, END = "H7", "7E"
 # What is tried: script, Markdown of every kind, Streamlit's directives, mathematics, entities, HTML that Plotly reads, its templates.
@@ -111,7 +111,7 @@ def poison(database: str, url: str) -> dict:
                                          and exists (select from complainant p where p.complaint_id = c.complaint_id and p.name <> '')
                                        group by c.complaint_id order by count(*) desc limit 1""")).scalar_one()
         done = conn.execute(text("""select c.complaint_no from complaint c join reply using (complaint_id) join call_back using (complaint_id)
-                                     where not c.restricted limit 1""")).scalar_one()
+                                     where not c.restricted and '' not in (facts, handled, satisfaction) limit 1""")).scalar_one()
         released = conn.execute(text("select complaint_no from complaint join released using (complaint_id) limit 1")).scalar_one()
         source = conn.execute(text("select min(source_id) from source")).scalar_one()
         unit = conn.execute(text("""select parent_id from unit where parent_id in (select unit_id from unit where level = 1) group by 1
@@ -121,11 +121,11 @@ def poison(database: str, url: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def site(server, template, tmp_path_factory, canary):
+def site(server, banks, folder, canary):
     """(address, numbers of complaints)"""
-    numbers = {}
-    with cloned(server, template) as database:
-        with served(database, tmp_path_factory.mktemp("site"), 1500, prepare=lambda: numbers.update(poison(database, canary.url))) as address:
+    with cloned(server, banks(SMALL)) as database:
+        numbers = poison(database, canary.url)
+        with served(database, folder) as address:
             yield address, numbers
 
 

@@ -14,19 +14,18 @@ from sqlalchemy.pool import NullPool
 
 from tests.browser import browser
 from tests.browser.conftest import ROOT, served
+from tests.conftest import cloned
 
 ROW = 34
+BUSY = 12_000                                                # complaints: enough of them are due soon on any day
 RECEIVED = "[data-testid=stMetricValue]"
 WITHIN = 2.0                                                 # seconds from a commit to the reader, and the run in between
 
 
 @pytest.fixture(scope="module")
-def site(server, template, tmp_path_factory):
+def site(server, banks, folder):
     """The address, and the environment of a command on the same bank."""
-    from tests.conftest import cloned
-
-    folder = tmp_path_factory.mktemp("site")
-    with cloned(server, template) as database, served(database, folder, complaints=12_000) as address:
+    with cloned(server, banks(BUSY)) as database, served(database, folder) as address:
         yield address, os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(folder)}
 
 

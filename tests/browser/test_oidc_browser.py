@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from queries import accounts, connect
 from tests.browser.browser import launch
 from tests.browser.conftest import served
-from tests.conftest import cloned
+from tests.conftest import TINY, cloned
 
 
 @contextmanager
@@ -40,9 +40,9 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def place(server, template, tmp_path_factory):
-    with provider() as issuer, cloned(server, template) as url, served(
-            url, tmp_path_factory.mktemp("site"), complaints=300, DASHBOARD_OIDC_ISSUER=issuer, DASHBOARD_OIDC_CLIENT_ID="desk",
+def place(server, banks, folder):
+    with provider() as issuer, cloned(server, banks(TINY)) as url, served(
+            url, folder, DASHBOARD_OIDC_ISSUER=issuer, DASHBOARD_OIDC_CLIENT_ID="desk",
             DASHBOARD_OIDC_CLIENT_SECRET="a secret", DASHBOARD_OIDC_NAME="统一身份", DASHBOARD_PUBLIC_URL="http://127.0.0.1:{port}") as address:
         connect.as_owner(url, accounts.add, login="person", name="王督办", role="supervisor")
         connect.as_owner(url, accounts.identify, login="person", issuer=issuer, subject="wang")

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from dashboard.navigation import PAGES
 from tests.browser.browser import launch, settled
 from tests.browser.conftest import served
-from tests.conftest import cloned
+from tests.conftest import SMALL, cloned
 
 PEOPLE = [(f"欧阳探{'甲乙丙丁戊己庚辛壬癸'[n % 10]}{'东南'[n // 10]}", f"13{n % 10}4907{5000 + n * 37:04d}", f"33020319{70 + n}0{1 + n % 9}1{n % 9}{1000 + n * 7:04d}") for n in range(20)]
 WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
@@ -28,9 +28,9 @@ def found(said: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def place(server, template, tmp_path_factory):
+def place(server, banks, folder, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "server.log"
-    with cloned(server, template) as url, served(url, tmp_path_factory.mktemp("site"), complaints=900, log=log) as address:
+    with cloned(server, banks(SMALL)) as url, served(url, folder, log=log) as address:
         owner = create_engine(url, poolclass=NullPool, connect_args={"options": "-c search_path=desk"})
         with owner.begin() as conn:
             conn.execute(text("set local role desk_owner"))

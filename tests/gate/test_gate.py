@@ -15,7 +15,7 @@ from dashboard import gate, session, sign_in
 from dashboard.settings import settings
 from queries import accounts, connect
 from tests.browser.conftest import served
-from tests.conftest import cloned, logins
+from tests.conftest import TINY, cloned, logins
 
 PASSWORD, OTHER = "correct horse battery staple", "a quite different sentence"
 
@@ -81,9 +81,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(server, template, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    with cloned(server, template) as url, served(url, folder, complaints=300) as address:
+def site(server, banks, folder):
+    with cloned(server, banks(TINY)) as url, served(url, folder) as address:
         yield Site(address, url, folder)
 
 

@@ -16,7 +16,7 @@ from joserfc import jwk, jwt
 from dashboard import oidc
 from queries import accounts, connect
 from tests.browser.conftest import served
-from tests.conftest import cloned
+from tests.conftest import TINY, cloned
 from tests.gate.test_gate import Site
 
 CLIENT, SECRET = "desk", "the client's secret"
@@ -139,9 +139,8 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def site(server, template, tmp_path_factory, provider):
-    folder = tmp_path_factory.mktemp("site")
-    with cloned(server, template) as url, served(url, folder, complaints=300, DASHBOARD_OIDC_ISSUER=provider.issuer, DASHBOARD_OIDC_CLIENT_ID=CLIENT,
+def site(server, banks, folder, provider):
+    with cloned(server, banks(TINY)) as url, served(url, folder, DASHBOARD_OIDC_ISSUER=provider.issuer, DASHBOARD_OIDC_CLIENT_ID=CLIENT,
                                                  DASHBOARD_OIDC_CLIENT_SECRET=SECRET, DASHBOARD_OIDC_NAME="统一身份", DASHBOARD_PUBLIC_URL="http://127.0.0.1:{port}") as address:
         site = Site(address, url, folder)
         connect.as_owner(url, accounts.add, login="person", name="某人", role="leader")

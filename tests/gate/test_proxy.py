@@ -4,16 +4,15 @@ import pytest
 from dashboard.settings import SettingsError, settings
 from queries import accounts, connect
 from tests.browser.conftest import served
-from tests.conftest import cloned
+from tests.conftest import TINY, cloned
 from tests.gate.test_gate import Site
 
 SECRET, HEADER = "a secret of more than thirty-two characters", "X-Remote-Login"
 
 
 @pytest.fixture(scope="module")
-def site(server, template, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    with cloned(server, template) as url, served(url, folder, complaints=300, DASHBOARD_PROXY_SECRET=SECRET, DASHBOARD_PROXY_HEADER=HEADER) as address:
+def site(server, banks, folder):
+    with cloned(server, banks(TINY)) as url, served(url, folder, DASHBOARD_PROXY_SECRET=SECRET, DASHBOARD_PROXY_HEADER=HEADER) as address:
         for login in ("person", "other"):
             connect.as_owner(url, accounts.add, login=login, name="某人", role="leader")
         yield Site(address, url, folder)

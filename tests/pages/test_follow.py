@@ -15,9 +15,9 @@ from dashboard import data, live, session, words
 from dashboard.data import Held
 from dashboard.live import News
 from dashboard.settings import settings
-from queries import complaints, connect, db, demo, ledger
+from queries import complaints, db, ledger
 from queries.demo import simulate
-from tests.conftest import cloned, logins
+from tests.conftest import SMALL, cloned, logins
 
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
 PAGES = Path(APP).resolve().parents[1] / "pages"
@@ -25,10 +25,9 @@ AT = datetime(2026, 3, 9, 0, 30, tzinfo=ZoneInfo("UTC"))
 
 
 @pytest.fixture(scope="module")
-def office(server, ready, folder):
+def office(server, banks, folder):
     """A demo bank of its own that goes on living."""
-    with pytest.MonkeyPatch.context() as patch, cloned(server, ready) as url:
-        connect.as_owner(url, demo.load, complaints=2_500)
+    with pytest.MonkeyPatch.context() as patch, cloned(server, banks(SMALL)) as url:
         urls = logins(url, folder)
         patch.setenv("DATABASE_URL", url)
         patch.setenv("DASHBOARD_DATA", str(folder))

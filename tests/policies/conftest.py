@@ -4,17 +4,14 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from queries import calendars
-from queries.setup import setup
-from tests.conftest import address, administer
+from tests.conftest import cloned
 
 
 @pytest.fixture(scope="session")
-def prepared(server):
+def prepared(server, ready):
     """The administrator's address of a database that setup() has prepared."""
-    administer(server, "create database desk_policies")
-    url = address(server, "desk_policies")
-    setup(url)
-    return url
+    with cloned(server, ready) as url:
+        yield url
 
 
 @pytest.fixture
