@@ -70,7 +70,8 @@ def scope(i: Indicator) -> str:
 
 def _where(i: Indicator) -> str:
     clocks = ", ".join(f"'{c}'" for c in i.clock)
-    return f"s.clock in ({clocks}) and {COHORTS[i.cohort]} and {scope(i)} and {FILTERS}"
+    among = f" and s.complaint_id = any (array({i.among}))" if i.among else ""
+    return f"s.clock in ({clocks}) and {COHORTS[i.cohort]}{among} and {scope(i)} and {FILTERS}"
 
 
 def _group(by: str, i: Indicator) -> str:
@@ -82,12 +83,13 @@ def _facts(by: str, i: Indicator, *predicates: str) -> str:
     return facts(*predicates, seen=i.cohort == "all") + (f"\n      {PLACED[by].format(label=LABELS[i.unit_of])}" if by in PLACES else "")
 
 
-def _parts(codes: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _parts(codes: tuple[str, ...], cells: bool) -> list[tuple[str, ...]]:
     """The codes of each (cohort, unit, clock): one statement serves them."""
     parts: dict[tuple, list[str]] = {}
     for code in codes:
         i = CATALOGUE[code]
-        parts.setdefault((i.cohort, i.unit_of, i.clock, i.among), []).append(code)
+        apart = cells and i.cohort == "open" and (code in rollups.OPEN or code)      # of what is open some are in cells, the others have their own way in
+        parts.setdefault((i.cohort, i.unit_of, i.clock, i.among, apart), []).append(code)
     return [tuple(some) for some in parts.values()]
 
 
@@ -119,7 +121,7 @@ def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: 
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=parent) | within(conn, unit)
     cells = rollups.serving(conn, params, by)
     frames = []
-    for some in _parts(tuple(codes)):
+    for some in _parts(tuple(codes), cells is not None):
         parts = _overdue_at(conn, some, by, params) or [pd.read_sql(statement, conn, params=more, index_col="grp")
                                                         for statement, more in _asked(some, by, params, cells)]
         frames.append(parts[0] if len(parts) == 1 else pd.concat(parts).groupby(level=0, dropna=False).sum())
@@ -153,6 +155,9 @@ def _asked(codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells 
     """The statements whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave
     out the raw rows; or the raw rows alone."""
     core = cells.core(codes, by) if cells else None
+    if core is None and cells and CATALOGUE[codes[0]].cohort == "open" and CATALOGUE[codes[0]].clock == "r":      # from the index of what is open
+        touched = params | {"touched": cells.touched}
+        return [(_statement(codes, by, only), touched) for only in ("open", "touched")[:1 + bool(cells.touched)]]
     if core is None:
         return [(_statement(codes, by), params)]
     within_core = params | {"start": core.start, "end": core.end, "touched": cells.touched}

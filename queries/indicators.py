@@ -119,9 +119,10 @@ class Indicator:
     clock: str = "r"
     better: str = "more"            # more, less or neither
     minimum: int = 10               # below it a unit is listed, not ranked
-    among: str = ""                 # few among very many: the complaints that can count at all, to come from them to the spans
+    among: str = ""                 # few among very many: ids of the complaints that can count at all, to come from them to the spans
 
 
+URGED = "select urged_between(:start, :end, :as_of)"
 CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
     # -- the headline and its relatives
     Indicator("compliance", "按时办结率", "Answered in time", "按时办结 ÷（按时办结＋逾期办结＋逾期未办结），时限在本期且已到",
@@ -150,19 +151,19 @@ CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
     Indicator("on_time", "按时办结", "Answered in time", "到期件中按时办结", "of those that fell due, answered in time", "due", "s.state = 'A'"),
     Indicator("not_yet_due", "未到期", "Not yet due", "时限在本期但尚未到，不计入", "limit in the period but not passed: not counted", "falls_due",
               "s.due_at > :as_of and s.state <> 'X'", better="neither"),
-    Indicator("overdue_open", "逾期未办结", "Overdue, open", "时限已过仍未办结", "limit passed and still open", "open", "s.state = 'E'", better="less"),
+    Indicator("overdue_open", "逾期未办结", "Overdue, open", "时限已过仍未办结", "limit passed and still open", "open", "s.state = 'E' and s.due_at < :as_of", better="less"),
     Indicator("overdue_open_5", "逾期5个工作日以上", "More than 5 days late", "逾期未办结且超过5个工作日", "overdue by more than 5 working days", "open",
-              "s.state = 'E' and s.days_late > 5", better="less"),
+              "s.state = 'E' and s.due_at < :as_of and s.days_late > 5", better="less"),
     Indicator("backlog", "期末在办", "Open", "此刻在办（含重办）", "open at the moment, redo included", "open", better="less", unit_of="responsible",
               clock="ro"),
     Indicator("found", "全部投诉", "All complaints", "查看范围内的全部投诉，不限时间，不限单位关系；已转出的按转出时的情形", "every complaint in the reader's scope, of any time and any relation to a unit; those passed on as they were then",
               "all", unit_of="any", better="neither"),
     # -- work lists: by the unit that has it now
-    Indicator("overdue_list", "逾期未办结", "Overdue", "此刻逾期未办结，按当前承办单位", "overdue now, by responsible unit", "open", "s.state = 'E'",
+    Indicator("overdue_list", "逾期未办结", "Overdue", "此刻逾期未办结，按当前承办单位", "overdue now, by responsible unit", "open", "s.state = 'E' and s.due_at < :as_of",
               unit_of="responsible", better="less"),
     Indicator("overdue_list_5", "逾期5个工作日以上", "More than 5 days late", "此刻逾期超过5个工作日，按当前承办单位",
-              "overdue by more than 5 working days, by responsible unit", "open", "s.state = 'E' and s.days_late > 5", unit_of="responsible", better="less"),
-    Indicator("due_soon_list", "临期", "Due soon", "此刻已过预警线、未到时限", "past the target, limit not reached", "open", "s.state = 'D'",
+              "overdue by more than 5 working days, by responsible unit", "open", "s.state = 'E' and s.due_at < :as_of and s.days_late > 5", unit_of="responsible", better="less"),
+    Indicator("due_soon_list", "临期", "Due soon", "此刻已过预警线、未到时限", "past the target, limit not reached", "open", "s.state = 'D' and s.due_at >= :as_of",
               unit_of="responsible", better="less"),
     Indicator("due_today", "今日到期", "Due today", "今日24时前到时限、尚未办结", "limit ends today, not done", "open",
               f"s.due_at >= {TODAY} and s.due_at < {TODAY} + interval '1 day' and s.state in ('C','D','E')", unit_of="responsible", better="less"),
@@ -179,7 +180,7 @@ CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
     Indicator("not_dispatched", "未转办", "Not dispatched", "网上受理尚未转办", "web complaints not dispatched", "open", "true", unit_of="responsible",
               clock="d", better="less"),
     Indicator("notice_proposed", "拟通报", "For public notice", "逾期超过5个工作日且未说明理由", "more than 5 working days late without a reason", "open",
-              "s.state = 'E' and s.days_late > 5 and delayed.explained is null", unit_of="responsible", better="less"),
+              "s.state = 'E' and s.due_at < :as_of and s.days_late > 5 and delayed.explained is null", unit_of="responsible", better="less"),
     # -- major, media, regulator
     Indicator("serious_new", "重大、媒体及监管转办", "Major, media, regulator", "本期新增重大、媒体及监管转办", "major, media and regulator complaints received",
               "received", "c.major or c.media_level > 0 or c.channel_kind in ('regulator', 'central_bank')", unit_of="about", better="neither"),
@@ -247,14 +248,14 @@ CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
               "answer.complete is not null", "answer.complete"),
     Indicator("urged", "催办", "Urged", "本期催办的件", "complaints urged in the period", "open_or_done",
               "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of)",
-              unit_of="responsible", better="neither"),
+              unit_of="responsible", better="neither", among=URGED),
     Indicator("urge_acknowledged", "催办签收率", "Urges signed for", "已签收 ÷ 催办", "signed for ÷ urged", "open_or_done",
               "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of)",
               "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.acknowledged_at <= :as_of)",
-              unit_of="responsible"),
+              unit_of="responsible", among=URGED),
     Indicator("urge_done", "催办后办结", "Done after the urge", "催办后办结 ÷ 催办", "done after the urge ÷ urged", "open_or_done",
               "exists (select from urge g where g.complaint_id = s.complaint_id and g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of)",
-              "s.ended_at <= :as_of", unit_of="responsible"),
+              "s.ended_at <= :as_of", unit_of="responsible", among=URGED),
     Indicator("days_done", "办结用时", "Days to done", "受理至办结的工作日，本期办结，不含剔除", "working days from receipt to done, done in the period, without excluded", "closed",
               "s.state <> 'X' and s.days_used is not null", better="less"),
     # -- quality of the data: what a figure is as good as; defects are shares of what was received or done

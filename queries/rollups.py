@@ -65,6 +65,7 @@ EDGE = {"received": 1, "reopened": 2, "restored": 3, "moved_in": 4, "done": 5, "
         "late_in": 10, "late_out": 11, "late5_in": 12, "late5_out": 13}
 # Counts of what is open that no passing of time changes.
 OPEN = ("urge_unsigned", "directive_open", "withdrawal_pending", "to_approve")
+PROMISED = "promise_passed"           # open ones by the day promised: those of the days before today
 
 
 def _lines() -> dict[tuple[str, str, str], Line]:
@@ -75,12 +76,15 @@ def _lines() -> dict[tuple[str, str, str], Line]:
             found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
         elif i.code in OPEN:
             found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
+        elif i.code == PROMISED:
+            found["promise", i.unit_of, i.clock] = [i.code]
     return {key: Line(number, *key, tuple(codes)) for number, (key, codes) in enumerate(sorted(found.items()), 1)}
 
 
 LINES = _lines()
+LINE_OF = {code: line for line in LINES.values() for code in line.codes}
 LABEL = {"charged": "{}.charged_label", "about": "{}.about_label", "responsible": "{}.label"}
-DAY = {"received": "{}.received_day", "due": "{}.due_day", "closed": "{}.closed_day", "open": "date '2000-01-01'"}      # what is open has no day
+DAY = {"received": "{}.received_day", "due": "{}.due_day", "closed": "{}.closed_day", "open": "date '2000-01-01'", "promise": "{}.promised_on"}      # what is open has no day
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
@@ -141,7 +145,7 @@ class Cells:
     def core(self, codes: tuple[str, ...], by: str) -> Core | None:
         """What the cells can say of these indicators (one cohort, unit and clock); None: nothing."""
         i = CATALOGUE[codes[0]]
-        line = LINES.get((i.cohort, i.unit_of, i.clock))
+        line = LINE_OF.get(codes[0])
         if line is None or not set(codes) <= set(line.codes):
             return None
         if i.cohort == "open":
@@ -155,10 +159,11 @@ class Cells:
 
     def _now(self, line: Line, codes: tuple[str, ...], by: str) -> Core | None:
         each = self._each(by)
-        grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each)), None)
+        grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each) and (g.step == "day" or line.cohort == "open")), None)
         if grain is None or not {"day", "week", "month"} <= set(_STEPS[by]):
             return None
-        params = {"line": line.number, "grain": grain.number, "first": date(2000, 1, 1), "last": date(2000, 1, 2)}
+        today = self.params["as_of"].astimezone(ZoneInfo(self.params["zone"])).date()
+        params = {"line": line.number, "grain": grain.number, "first": date(2000, 1, 1), "last": today if line.cohort == "promise" else date(2000, 1, 2)}
         return Core(_cell_statement(codes, by), _stored_statement(codes, by), params, self.params["start"], self.params["end"], [])
 
     def _each(self, by: str) -> str:
@@ -208,8 +213,7 @@ def _ceil(moment: datetime, step: str) -> datetime:
 @cache
 def _cell_statement(codes: tuple[str, ...], by: str) -> TextClause:
     from queries.figures import PLACED, PLACES
-    i = CATALOGUE[codes[0]]
-    line = LINES[i.cohort, i.unit_of, i.clock]
+    line = LINE_OF[codes[0]]
     columns = ", ".join(f"coalesce(sum(r.n[{line.place(code, part)}]), 0) as {code}_{part}" for code in codes for part in ("den", "num") if (code, part) in line._places())
     place = PLACED[by].format(label="r.place") if by in PLACES else ""
     return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, {columns}
@@ -222,9 +226,8 @@ def _cell_statement(codes: tuple[str, ...], by: str) -> TextClause:
 def _stored_statement(codes: tuple[str, ...], by: str) -> TextClause:
     """What touched complaints still count for in the cells, with a minus."""
     from queries.figures import PLACED, PLACES, SCOPE
-    i = CATALOGUE[codes[0]]
-    line = LINES[i.cohort, i.unit_of, i.clock]
-    bits, label, day = f"r.bits[{line.number}]", LABEL[i.unit_of].format("r"), DAY[i.cohort].format("r")
+    line = LINE_OF[codes[0]]
+    bits, label, day = f"r.bits[{line.number}]", LABEL[line.unit_of].format("r"), DAY[line.cohort].format("r")
     columns = ", ".join(f"- sum(({bits} >> {line.place(code, part) - 1}) & 1)::bigint as {code}_{part}"
                         for code in codes for part in ("den", "num") if (code, part) in line._places())
     place = PLACED[by].format(label=label) if by in PLACES else ""
@@ -283,11 +286,13 @@ def _edge_statement(by: str, touched: bool) -> TextClause:
 def _bits(line: Line) -> str:
     """One bit for each count; only of what is settled, but for what a receipt already decides."""
     of = {"received": f"s.clock = '{line.clock}'", "due": f"s.clock = '{line.clock}' and s.left_at <= look_at and s.due_at is not null",
-          "closed": f"s.clock = '{line.clock}' and s.ended_at <= look_at", "open": f"s.clock = '{line.clock}' and s.left_at > look_at"}[line.cohort]
+          "closed": f"s.clock = '{line.clock}' and s.ended_at <= look_at", "open": f"s.clock = '{line.clock}' and s.left_at > look_at",
+          "promise": f"s.clock = '{line.clock}' and s.left_at > look_at"}[line.cohort]
     parts = []
     for (code, part), place in line._places().items():
         i = CATALOGUE[code]
-        holds = f"({i.den})" if part == "den" else f"({i.den}) and ({i.num})"
+        den = "urged.promised_on is not null" if code == PROMISED else i.den
+        holds = f"({den})" if part == "den" else f"({den}) and ({i.num})"
         parts.append(f"((({holds}) is true)::int::bigint << {place - 1})")
     return f"case when {of} then\n               " + "\n             | ".join(parts) + " end"
 
@@ -304,11 +309,12 @@ def _look() -> str:
     body = f"""
         select s.complaint_id, s.clock, s.category_id, s.channel_id, s.restricted, s.label, s.about_label, s.charged_label,
                (s.received_at at time zone h.zone)::date, (s.due_at at time zone h.zone)::date,
-               case when s.ended_at <= look_at then (s.ended_at at time zone h.zone)::date end, s.days_used,
+               case when s.ended_at <= look_at then (s.ended_at at time zone h.zone)::date end,
+               case when s.clock = 'r' and s.left_at > look_at then urged.promised_on end, s.days_used,
                array[{bits}],
                case when s.clock = 'r' and s.ended_at <= look_at and s.state <> 'X' then array[{links}] end,
                case when s.clock = 'r' then rollup_edges(s.complaint_id) end, look_at
-          from {facts(bits, 'links.')}
+          from {facts(bits, 'links. urged.')}
           join calendar as k on k.calendar_id = s.calendar_id
          cross join rollup_head as h
          where s.clock in ({", ".join(f"'{clock}'" for clock in sorted({line.clock for line in LINES.values()}))}) and s.complaint_id = any (ids)"""
@@ -450,7 +456,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda 
 def check(conn: Connection, *, told: Callable[[int, int], None] = lambda done, total: None) -> tuple[list[int], int]:
     """Look at every complaint again and add everything up again, as the schema's owner: complaints that count for something else than is stored
     (without those that wait for a fold), and how many cells differ from the stored complaints' sums. ([], 0) = equal to the raw rows."""
-    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, days_used, bits, links, edges"
+    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges"
     wrong: list[int] = []
     last = conn.execute(text("select coalesce(max(complaint_id), 0) from complaint")).scalar_one()
     for start in range(0, last + 1, CHUNK):

@@ -18,6 +18,7 @@ create table rollup_fact (
     received_day date not null,                    -- days of the office's time zone
     due_day      date,
     closed_day   date,
+    promised_on  date,                             -- of what is open and was urged
     days_used    int,
     bits         bigint[] not null,                -- null elements: not counted in that line
     links        int[],                            -- working days at each link of the work
@@ -153,7 +154,7 @@ begin
     insert into rollup_fact select n.* from unnest(new) n
     on conflict (complaint_id, clock) do update set category_id = excluded.category_id, channel_id = excluded.channel_id, restricted = excluded.restricted,
         label = excluded.label, about_label = excluded.about_label, charged_label = excluded.charged_label, received_day = excluded.received_day, due_day = excluded.due_day,
-        closed_day = excluded.closed_day, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, edges = excluded.edges,
+        closed_day = excluded.closed_day, promised_on = excluded.promised_on, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, edges = excluded.edges,
         touched_at = excluded.touched_at;
     insert into rollup_dirty select rollup_pending(ids, t);
     return cardinality(ids);
@@ -195,6 +196,11 @@ do $$ declare t text; begin
     create trigger rollup_moved after update on clock_span referencing new table as fresh old table as old_rows for each statement execute function rollup_note_moved();
 end $$;
 
+-- Complaints urged in a period: ids, which row security of the spans then narrows. Asked of the urges themselves it would look at every complaint.
+create function urged_between(starts timestamptz, ends timestamptz, t timestamptz) returns setof bigint language sql stable parallel safe rows 2000
+security definer set search_path = desk, pg_temp as $$
+    select distinct complaint_id from urge where sent_at >= starts and sent_at < ends and sent_at <= t $$;
+
 -- Overdue and open, by limit: what the cells leave out because time alone moves it.
 create index span_open_due on clock_span (clock, due_at) include (complaint_id, restricted, valid_from, valid_to, target_at, ended_at, excluded_at, label, charged_label,
     about_label, unit_id, charged_unit_id, category_id, channel_id, source_id, calendar_id, due_ord, started_ord) where left_at = 'infinity';
@@ -220,6 +226,7 @@ begin
         execute format('revoke execute on function %s from public', t);
     end loop;
     execute 'revoke execute on function rollup_total(int[]) from public';
+    execute 'grant execute on function urged_between(timestamptz, timestamptz, timestamptz) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
     execute 'grant execute on function unit_shift(int), rollup_touched(timestamptz, text, text, bigint, bigint, int) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
     execute 'grant execute on function rollup_sum(int[], int[]), rollup_plus(int[], int[]), rollup_total(int[]), rollup_edge_cells(int[], int) to r_supervisor, r_leader, r_unit';
     execute 'grant execute on function rollup_fold(int) to desk_app, r_intake';
