@@ -366,7 +366,7 @@ def ready(data: Path, n: int, seed: int = 1, *, say: Callable[[str], None] = pri
     found = bench.fill()
     embedded.stop(data)
     url = connect.administrator(None, data)
-    result = wanted | {"seconds": round(perf_counter() - began, 1), "steps": bench.times, "core_seconds_by_statement": {k: round(v, 1) for k, v in bench.parts.items()}} | found
+    result = wanted | {"seconds": round(perf_counter() - began, 1), "steps": bench.times, "seconds_by_statement_of_all_connections": {k: round(v, 1) for k, v in bench.parts.items()}} | found
     marker.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{result['seconds']:7.1f} s  in all; {found['open']:,} open ({found['open'] / n:.2%}), {found['gigabytes']} GB")
     return url
