@@ -396,7 +396,7 @@ declare
     zone text := coalesce((select c.tz from calendar c order by c.calendar_id limit 1), 'Asia/Shanghai');
     starts timestamptz; stops timestamptz; t timestamptz;
     everything boolean := sees_all(); mine int8multirange := my_scope();
-    of_unit jsonb; lines int[]; cols int[]; r int; c int; i int; j int; total int;
+    cut int; lines int[]; cols int[]; r int; c int; i int; j int; total int;
     got bigint[]; owed bigint[]; over bigint[]; met bigint[]; none boolean[]; no_got boolean[]; no_owed boolean[]; no_over boolean[];
     cell record;
 begin
@@ -412,27 +412,25 @@ begin
     if stops > coalesce(t, now()) then
         raise check_violation using message = 'only months that are over';
     end if;
-    -- each unit counts for the deepest unit above it that is deep enough, not deeper, and within the scope
-    select jsonb_object_agg(u.unit_id, g.unit_id) into of_unit from unit u
-     cross join lateral (select a.unit_id from unit a where u.label between a.label and a.label_end and a.level <= deep and (everything or a.label <@ mine)
-                          order by a.level desc limit 1) g;
-    select array_agg(distinct g.value::int order by g.value::int) into lines from jsonb_each_text(of_unit) g;
+    -- each unit counts for the unit above it at that level (its label cut off there), or for itself where it stands higher; within the scope
+    cut := (array[55, 39, 25])[deep + 1];
+    select array_agg(a.unit_id order by a.unit_id) into lines from unit a where a.level <= deep and (everything or a.label <@ mine);
     cols := case by_what when 'category' then array(select k.category_id from category k where not k.restricted order by 1)
                          when 'channel' then array(select k.channel_id from channel k order by 1) else '{}' end;
     if lines is null then return; end if;
     r := cardinality(lines) + 1; c := cardinality(cols) + 1;
     got := array_fill(0::bigint, array[r, c]); owed := got; over := got;
     for cell in
-        select g.line, x.col, sum(x.got)::bigint as got, sum(x.owed)::bigint as owed, sum(x.over)::bigint as over
-          from (select s.about_unit_id as place, case by_what when 'category' then s.category_id when 'channel' then s.channel_id end as col,
+        select g.unit_id as line, x.col, sum(x.got)::bigint as got, sum(x.owed)::bigint as owed, sum(x.over)::bigint as over
+          from (select (s.about_label >> cut) << cut as place, case by_what when 'category' then s.category_id when 'channel' then s.channel_id end as col,
                        count(*) as got, 0 as owed, 0 as over
                   from state(t) s where s.clock = 'r' and not s.restricted and s.received_at >= starts and s.received_at < stops group by 1, 2
                 union all
-                select s.charged_unit_id, case by_what when 'category' then s.category_id when 'channel' then s.channel_id end,
+                select (s.charged_label >> cut) << cut, case by_what when 'category' then s.category_id when 'channel' then s.channel_id end,
                        0, count(*), count(*) filter (where s.state <> 'A')
                   from state(t) s where s.clock = 'r' and not s.restricted and s.due_at >= starts and s.due_at < stops and s.state in ('A', 'B', 'E')
                  group by 1, 2) x
-          join lateral (select (of_unit ->> x.place::text)::int as line) g on g.line is not null
+          join unit g on g.label = x.place and g.unit_id = any (lines)
          group by 1, 2
     loop
         i := array_position(lines, cell.line);
@@ -481,8 +479,7 @@ begin
           from released x
           join complaint c using (complaint_id)
           join lateral (select * from state(t) q where q.complaint_id = x.complaint_id and q.clock = 'r' offset 0) s on true
-          join lateral (select a.unit_id from unit u join unit a on u.label between a.label and a.label_end and a.level <= 2
-                         where u.unit_id = s.charged_unit_id order by a.level desc limit 1) g on true
+          join unit g on g.label = (s.charged_label >> 25) << 25         -- at level 2, or higher where it stands there
          where x.withdrawn_at is null and not c.restricted and (number is null or c.complaint_no = number)
            and (everything or s.label <@ mine or s.charged_label <@ mine or s.about_label <@ mine)
          order by x.released_at desc, c.complaint_id desc limit 1000;
