@@ -149,7 +149,7 @@ def frame(default: str = "last_week", show: tuple[str, ...] = ("period", "unit",
 
 def known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:
     """The names of the viewer's units, of categories and of channels, by id. Nobody may change them."""
-    return data.derived(_known, rows=False)
+    return data.derived(_known, rows=False, since=data.read(units.version))
 
 
 def _known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:

@@ -135,15 +135,17 @@ def _speaks_of_a_moment(query: Callable) -> bool:
     return "as_of" in signature(query).parameters
 
 
-def derived(make: Callable, *given: Any, key: object = (), rows: bool = True) -> Any:
+def derived(make: Callable, *given: Any, key: object = (), rows: bool = True, since: int | None = None) -> Any:
     """``make(*given)``, which reads by ``read``: kept like what it reads, by viewer scope and tick, so that a rerun neither reads
     nor works it out again. ``key`` says what else it depends on: everything in ``given`` that two viewers of one scope may have
     differently. One object for all: nobody may change it. A page that stays with its moment (``hold``) has rows of its own and works
-    out anew; ``rows=False``: what is read does not stay.
+    out anew; ``rows=False``: what is read does not stay. ``since``: a number that changes when, and only when, what is read does; it
+    stands in for the tick.
     """
     if rows and st.session_state.get("held") is not None:
         return make(*given)
-    return _derived(make, _scope(session.viewer()), st.session_state.tick[0], words.language(), repr(key), given)
+    version = st.session_state.tick[0] if since is None else -1 - since
+    return _derived(make, _scope(session.viewer()), version, words.language(), repr(key), given)
 
 
 @st.cache_resource(max_entries=200, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})

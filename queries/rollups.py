@@ -313,9 +313,10 @@ def _look() -> str:
                case when s.clock = 'r' and s.left_at > look_at then urged.promised_on end, s.days_used,
                array[{bits}],
                case when s.clock = 'r' and s.ended_at <= look_at and s.state <> 'X' then array[{links}] end,
-               case when s.clock = 'r' then rollup_edges(s.complaint_id) end, look_at
+               case when s.clock = 'r' then e.edges end, look_at
           from {facts(bits, 'links. urged.')}
           join calendar as k on k.calendar_id = s.calendar_id
+          left join rollup_edges(ids) as e on e.complaint_id = s.complaint_id
          cross join rollup_head as h
          where s.clock in ({", ".join(f"'{clock}'" for clock in sorted({line.clock for line in LINES.values()}))}) and s.complaint_id = any (ids)"""
     return f"""create or replace function rollup_look(ids bigint[], look_at timestamptz) returns setof rollup_fact language sql stable

@@ -18,6 +18,11 @@ def tree(conn: Connection) -> pd.DataFrame:
     return pd.read_sql(_TREE, conn)
 
 
+def version(conn: Connection) -> int:
+    """A number that changes with every change of units, categories, channels or sources, and with nothing else."""
+    return conn.execute(text("select last_value from tree_seq")).scalar_one()
+
+
 def categories(conn: Connection) -> pd.DataFrame:
     """Categories in use: category_id, code, name, name_en, complexity, pack."""
     return pd.read_sql(text("""select category_id, code, name, name_en, complexity, pack from category k

@@ -84,35 +84,40 @@ end $$;
 -- Kinds: 1 received 2 reopened 3 restored 4 moved in 5 done 6 excluded 7 moved out, as the ledger has them; 8 9 open from, to; by accountable unit
 -- 10 11 overdue from, to; 12 13 by more than five working days. An edge of 1 to 9 lies on its day; of 10 to 13 on the day before where it is midnight,
 -- so that what was overdue at a midnight is the sum of the days before it.
-create function rollup_edges(id bigint) returns int[] language sql stable security definer set search_path = desk, pg_temp as $$
-    with stretch as (
-        select s.*, z.tz, h.zone, (s.label >> 39)::int as at, (s.charged_label >> 39)::int as charged_at,
+create function rollup_edges(ids bigint[]) returns table (complaint_id bigint, edges int[]) language sql stable rows 20000
+security definer set search_path = desk, pg_temp as $$
+    with stretch as materialized (
+        select s.complaint_id, s.clock, s.entry, s.valid_from, s.left_at, s.due_at, s.due_ord, s.calendar_id, (s.label >> 39)::int as at, (s.charged_label >> 39)::int as charged_at,
                (case when s.left_at = 'infinity' then null when s.excluded_at = s.left_at and (s.ended_at is null or s.ended_at > s.excluded_at) then 'x'
                      when s.ended_at <= s.left_at then 'd' else 'm' end) as out_by,
                case when s.entry in ('m', 'c', 'l', 'a') and lag(s.left_at) over w = s.valid_from then (lag(s.label) over w >> 39)::int else -1 end as came_from,
                case when lead(s.valid_from) over w = s.left_at then (lead(s.label) over w >> 39)::int else -1 end as goes_to
-          from clock_span s join calendar z using (calendar_id) cross join rollup_head h
-         where s.complaint_id = id and s.clock in ('r', 'o') and (s.entry in ('r', 'o') or s.left_at > s.valid_from)
-        window w as (partition by s.clock order by s.seq)
+          from clock_span s
+         where s.complaint_id = any (ids) and s.clock in ('r', 'o') and (s.entry in ('r', 'o') or s.left_at > s.valid_from)
+        window w as (partition by s.complaint_id, s.clock order by s.seq)
     ), late as (
-        select s.*, greatest(s.valid_from, s.due_at + interval '1 microsecond') as late_at,
-               (select greatest(s.valid_from, d.day::timestamp at time zone s.tz) from workday d
-                 where d.calendar_id = s.calendar_id and d.working and d.ordinal = s.due_ord + 6) as late5_at
-          from stretch s where s.clock = 'r' and s.due_at < s.left_at and isfinite(s.due_at)
-    ), edge (moment, kind, at, other, zone) as (
-        select valid_from, case entry when 'r' then 1 when 'o' then 2 when 't' then 2 when 'e' then 3 else 4 end, at, came_from, zone from stretch
-        union all select left_at, case out_by when 'd' then 5 when 'x' then 6 else 7 end, at, case out_by when 'm' then goes_to else -1 end, zone from stretch where out_by is not null
-        union all select valid_from, 8, at, -1, zone from stretch
-        union all select left_at, 9, at, -1, zone from stretch where out_by is not null
-        union all select late_at - interval '1 microsecond', 10, charged_at, -1, zone from late where late_at < left_at
-        union all select left_at - interval '1 microsecond', 11, charged_at, -1, zone from late where late_at < left_at and out_by is not null
-        union all select late5_at - interval '1 microsecond', 12, charged_at, -1, zone from late where late5_at < left_at
-        union all select left_at - interval '1 microsecond', 13, charged_at, -1, zone from late where late5_at < left_at and out_by is not null
+        select s.*, greatest(s.valid_from, s.due_at + interval '1 microsecond') as late_at, greatest(s.valid_from, d.day::timestamp at time zone z.tz) as late5_at
+          from stretch s
+          join calendar z using (calendar_id)
+          left join workday d on d.calendar_id = s.calendar_id and d.working and d.ordinal = s.due_ord + 6
+         where s.clock = 'r' and s.due_at < s.left_at and isfinite(s.due_at)
+    ), edge (complaint_id, moment, kind, at, other) as (
+        select complaint_id, valid_from, case entry when 'r' then 1 when 'o' then 2 when 't' then 2 when 'e' then 3 else 4 end, at, came_from from stretch
+        union all select complaint_id, left_at, case out_by when 'd' then 5 when 'x' then 6 else 7 end, at, case out_by when 'm' then goes_to else -1 end
+                    from stretch where out_by is not null
+        union all select complaint_id, valid_from, 8, at, -1 from stretch
+        union all select complaint_id, left_at, 9, at, -1 from stretch where out_by is not null
+        union all select complaint_id, late_at - interval '1 microsecond', 10, charged_at, -1 from late where late_at < left_at
+        union all select complaint_id, left_at - interval '1 microsecond', 11, charged_at, -1 from late where late_at < left_at and out_by is not null
+        union all select complaint_id, late5_at - interval '1 microsecond', 12, charged_at, -1 from late where late5_at < left_at
+        union all select complaint_id, left_at - interval '1 microsecond', 13, charged_at, -1 from late where late5_at < left_at and out_by is not null
     )
-    select array_agg(x order by e.place, p) from (
-        select row_number() over (order by moment, kind, at) as place, ((moment at time zone zone)::date - date '2000-01-01') * 16 + kind as day, at, other from edge
-         where not (kind in (4, 7) and other = at)) e
-     cross join lateral (values (1, e.day), (2, e.at), (3, e.other)) v (p, x) $$;
+    select e.complaint_id, array_agg(v.x order by e.moment, e.kind, e.at, e.other, v.p)
+      from edge e
+     cross join rollup_head h
+     cross join lateral (values (1, ((e.moment at time zone h.zone)::date - date '2000-01-01') * 16 + e.kind), (2, e.at), (3, e.other)) v (p, x)
+     where not (e.kind in (4, 7) and e.other = e.at)
+     group by e.complaint_id $$;
 
 -- The same as cells of the level that a label cut off at `shift` stands for (55: roots, 39: level 1), without moves inside a place.
 create function rollup_edge_cells(edges int[], shift int) returns table (place bigint, day date, kind int) language sql immutable parallel safe as $$
@@ -204,6 +209,18 @@ security definer set search_path = desk, pg_temp as $$
 -- Overdue and open, by limit: what the cells leave out because time alone moves it.
 create index span_open_due on clock_span (clock, due_at) include (complaint_id, restricted, valid_from, valid_to, target_at, ended_at, excluded_at, label, charged_label,
     about_label, unit_id, charged_unit_id, category_id, channel_id, source_id, calendar_id, due_ord, started_ord) where left_at = 'infinity';
+
+-- Names and the tree change rarely and are asked for by every page: a number says when.
+create sequence tree_seq;
+create function tree_changed() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+begin perform nextval('tree_seq'); return null; end $$;
+do $$ declare t text; begin
+    foreach t in array array['unit', 'category', 'channel'] loop
+        execute format('create trigger tree_changed after insert or update or delete on %I for each statement execute function tree_changed()', t);
+    end loop;
+    create trigger tree_changed after insert or update of name, pack on source for each statement execute function tree_changed();
+    execute 'grant select on sequence tree_seq to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline, r_regulator, r_auditor, r_admin';
+end $$;
 
 do $$
 declare
