@@ -214,3 +214,17 @@ def test_a_worker_that_dies_in_a_fold_leaves_everything_as_it_was(office, owner)
         assert owner.execute(text("select rollup_fold()")).scalar_one() == -1, "only one folds at a time"
         owner.rollback()
     assert rollups.check(owner) == ([], 0)
+
+
+def test_a_complaint_about_the_reader_is_in_none_of_their_figures(office, owner, monkeypatch):
+    viewer = db.viewer_of(office, "demo-leader")
+    number = owner.execute(text("select min(complaint_id) from complaint where not restricted")).scalar_one()
+    owner.execute(text("update complaint set person = (select name from app_user where login = 'demo-leader') where complaint_id = :id"), {"id": number})
+    owner.commit()
+    while fold(owner) > 0:
+        pass
+    as_of = db.tick(office, viewer)[1]
+    span = dict(as_of=as_of, start=datetime(2000, 1, 1, tzinfo=ZONE), end=datetime(2100, 1, 1, tzinfo=ZONE), zone=ZONE.key)
+    with db.reading(office, viewer) as conn:
+        one, two, used = both(conn, monkeypatch, lambda conn: figures.counts(conn, ("received", "repeat_rate"), **span))
+    assert used and one.equals(two)
