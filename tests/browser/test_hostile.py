@@ -10,6 +10,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -123,10 +124,9 @@ def poison(database: str, url: str) -> dict:
 @pytest.fixture(scope="module")
 def site(server, banks, folder, canary):
     """(address, numbers of complaints)"""
-    with cloned(server, banks(SMALL)) as database:
-        numbers = poison(database, canary.url)
-        with served(database, folder) as address:
-            yield address, numbers
+    with cloned(server, banks(SMALL)) as database, served(database, folder) as address:
+        urlopen(f"{address}/sign-in").close()          # by now the packs were installed: their names are written anew at every start
+        yield address, poison(database, canary.url)
 
 
 @pytest.fixture(scope="module")

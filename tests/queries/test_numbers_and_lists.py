@@ -6,16 +6,26 @@ from sqlalchemy import text
 
 from queries import complaints, db, figures
 from queries.indicators import CATALOGUE
+from tests import conftest
+from tests.conftest import SMALL, cloned
 
 ROLES = ("supervisor", "leader", "unit", "service", "department", "discipline")
 
 
+@pytest.fixture(scope="module")
+def small(server, banks, folder):
+    """For a service centre: what it sees is asked for anew with every complaint (0007_roles.sql), so its time goes with the square of the bank."""
+    with cloned(server, banks(SMALL)) as url:
+        yield conftest.logins(url, folder)
+
+
 @pytest.fixture(scope="module", params=ROLES)
-def looking(request, bank):
-    """(urls, viewer) for each role of the demo; scoped accounts among them."""
-    logins = [login for login, _, role in db.demo_accounts(bank) if role == request.param]
+def looking(request, bank, small):
+    """(urls, viewers) for each role of the demo; scoped accounts among them."""
+    urls = small if request.param == "service" else bank
+    logins = [login for login, _, role in db.demo_accounts(urls) if role == request.param]
     assert logins, f"the demo has no {request.param}"
-    return bank, [db.viewer_of(bank, login) for login in logins]
+    return urls, [db.viewer_of(urls, login) for login in logins]
 
 
 def ask(conn):
@@ -23,20 +33,22 @@ def ask(conn):
     return dict(as_of=as_of, start=as_of - timedelta(days=120), end=as_of + timedelta(days=20))
 
 
-def disagreements(conn, codes=tuple(CATALOGUE), **more):
+def disagreements(conn, codes=tuple(CATALOGUE), least=0, **more):
     """[(code, part, counted, listed)] where a count and its list differ, by the whole and by category."""
     where = ask(conn) | more
-    wrong = []
+    wrong, listed = [], 0
     table = figures.counts(conn, codes, **where)
     for code in codes:
         for part in ("den", "num") if CATALOGUE[code].num else ("den",):
             counted = int(table[f"{code}_{part}"].sum())
             rows = complaints.listing(conn, code, part=part, limit=None, **where)
+            listed += bool(len(rows))
             total = int(rows.total.iloc[0]) if len(rows) else 0
             if not counted == len(rows) == total:
                 wrong.append((code, part, counted, len(rows)))
             if part == "den" and CATALOGUE[code].num and int(rows.counted.sum()) != int(table[f"{code}_num"].sum()):
                 wrong.append((code, "counted", int(table[f"{code}_num"].sum()), int(rows.counted.sum())))
+    assert listed > least, "lists without a row prove little"
     return wrong
 
 
@@ -44,7 +56,7 @@ def test_every_count_opens_its_rows(looking):
     urls, viewers = looking
     for viewer in viewers:
         with db.reading(urls, viewer, timeout_ms=60_000) as conn:
-            assert disagreements(conn) == [], viewer.login
+            assert disagreements(conn, least=20) == [], viewer.login
 
 
 def test_by_unit_category_channel_state_and_age(bank):
