@@ -68,7 +68,11 @@ end $$;
 create function search_complete() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
 begin
     if not exists (select from search_doc d where d.complaint_id = new.complaint_id) then
-        perform search_write(array[new.complaint_id]);
+        -- with those that come next, because an import brings a hundred thousand: nobody else's can be seen here without having been written
+        perform search_write(array(select c.complaint_id from complaint c
+                                    where c.complaint_id >= new.complaint_id
+                                      and not exists (select from search_doc d where d.complaint_id = c.complaint_id)
+                                    order by c.complaint_id limit 5000));
     end if;
     return null;
 end $$;
