@@ -30,7 +30,7 @@ def number(shared_site, shared_database):
     """A complaint that the bank on the site really has."""
     bank = sqlalchemy.create_engine(shared_database)
     with bank.connect() as connection:
-        number = connection.scalar(sqlalchemy.text("SELECT max(complaint_no) FROM complaint"))
+        number = connection.scalar(sqlalchemy.text("select max(complaint_no) from desk.complaint"))
     bank.dispose()
     return number
 
@@ -70,7 +70,7 @@ def test_nor_in_the_settings_and_their_forms(shared_site, tab, look):
         if look == "desk":
             in_the_dark(tab)
             assert serious(tab) == {}, f"{form}, in the dark"
-            tab.get_by_role("button", name="取消").first.click()
+            tab.get_by_role("dialog").get_by_role("button", name="取消", exact=True).click()
             tab.wait_for_selector("[data-testid=stDialog]", state="hidden")
             assert serious(tab) == {}, f"{section}, in the dark"
 

@@ -157,7 +157,7 @@ _SEEN = """() => {
           sources: [...document.querySelectorAll('[src], image')].map(e => e.getAttribute('src') || e.getAttribute('href') || ''),
           crash: [...document.querySelectorAll('[data-testid=stException], [data-testid=stAlertContentError]')].map(e => e.innerText)}
 }"""
-_TOLD = re.compile(f"{BEGIN}([a-z_]+-[a-z_]+) (?:(?!{BEGIN}[a-z_]+-).)*?{END}", re.S)
+_TOLD = re.compile(f"{BEGIN}([a-z_]+-[a-z_]+) (?:(?!{BEGIN}[a-z_\\\\]+-).)*?{END}", re.S)
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0e-\x1f\x7f]")
 
 

@@ -36,14 +36,19 @@ def chromium():
 
 
 class Changes:
-    """`simulate` as a process of its own, for as long as the block."""
+    """`simulate` as a process of its own, for as long as the block; the block begins with its first changes."""
 
     def __init__(self, environment, rate):
         self.environment, self.rate = environment, rate
 
     def __enter__(self):
+        changed, until = "select last_value from change_seq", time.monotonic() + 60
+        before = scalar(self.environment["DATABASE_URL"], changed)
         self.process = subprocess.Popen([sys.executable, "-m", "dashboard", "simulate", "--rate", str(self.rate)], cwd=ROOT,
                                         env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while scalar(self.environment["DATABASE_URL"], changed) < before + 5:
+            assert self.process.poll() is None and time.monotonic() < until, "nothing was written"
+            time.sleep(0.1)
         return self
 
     def __exit__(self, *_):

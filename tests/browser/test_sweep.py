@@ -70,7 +70,7 @@ class Sweep:
     def open(self, address, path, **params):
         query = "&".join(f"{name}={value}" for name, value in {"as": self.login, "lang": "zh", **params}.items())
         self.page.goto(f"{address}/{path}?{query}")
-        settled(self.page)
+        settled(self.page, 60_000)
         self.heard += [self.page.content(), self.page.inner_text("body"), self.page.url]
 
     def files(self):
