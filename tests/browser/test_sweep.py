@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import TimeoutError
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -18,6 +19,10 @@ from tests.conftest import SMALL, cloned
 PEOPLE = [(f"欧阳探{'甲乙丙丁戊己庚辛壬癸'[n % 10]}{'东南'[n // 10]}", f"13{n % 10}4907{5000 + n * 37:04d}", f"33020319{70 + n}0{1 + n % 9}1{n % 9}{1000 + n * 7:04d}") for n in range(20)]
 WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
 SPACED = {0: lambda s: s, 1: lambda s: s.translate(WIDE), 2: lambda s: " ".join((s[:3], s[3:7], s[7:])), 3: lambda s: "-".join((s[:3], s[3:7], s[7:]))}
+
+
+# What Streamlit says of a click on a file's button that was drawn anew at that moment; the click is repeated.
+MISSED = re.compile(r"[^\n]*Error executing deferred callable[^\n]*\nTraceback(?:(?!Traceback).)*?MediaFileStorageError: Deferred file \w+ not found\n", re.S)
 
 
 def found(said: str) -> set[str]:
@@ -77,12 +82,18 @@ class Sweep:
         """Every file that the page offers."""
         for name in ("CSV", "Excel"):
             button = self.page.locator("[data-testid=stDownloadButton] button:visible").filter(has_text=name).first
+            got = None
             for _ in range(3):                          # a page that follows the data may be drawn anew under the click
-                with self.page.expect_download(timeout=30_000) as got:
-                    button.click()
-                if got.value.failure() is None:
+                try:
+                    with self.page.expect_download(timeout=20_000) as waited:
+                        button.click()
+                except TimeoutError:
+                    continue
+                if waited.value.failure() is None:
+                    got = waited
                     break
                 self.page.wait_for_timeout(1_000)
+            assert got, f"no file from {self.page.url}"
             content = Path(got.value.path()).read_bytes()
             if content[:2] == b"PK":
                 book = zipfile.ZipFile(io.BytesIO(content))
@@ -129,4 +140,4 @@ def test_nothing_of_twenty_people_is_heard_and_a_planted_leak_is(place):
         assert sweep.hits() == set()
     written = log.read_text("utf-8", "ignore")
     assert found(written) == set()
-    assert "Traceback" not in written and not re.search(r"(sid|flow|csrf)=", written), "no cookie, no traceback in the log"
+    assert "Traceback" not in MISSED.sub("", written) and not re.search(r"(sid|flow|csrf)=", written), "no cookie, no traceback in the log"
