@@ -89,7 +89,8 @@ DAY = {"received": "{}.received_day", "due": "{}.due_day", "closed": "{}.closed_
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
 
-_TOUCHED = text("select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level")
+_TOUCHED = text("select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level, "
+                "(select u.level from unit as u where u.unit_id = cast(:parent as int)) as above")
 _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "level": ("day", "week", "month"), "category": ("day", "week", "month"),
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
@@ -110,14 +111,14 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     account's scope is no place of theirs, they are being built, or very much was touched since :as_of."""
     if by not in _STEPS or params["source"] is not None:
         return None
-    found = conn.execute(_TOUCHED, {"as_of": params["as_of"], "zone": params["zone"], "catalogue": compiled()[0], "lo": params["lo"], "hi": params["hi"]}).one()
+    found = conn.execute(_TOUCHED, {"as_of": params["as_of"], "zone": params["zone"], "catalogue": compiled()[0], "lo": params["lo"], "hi": params["hi"],
+                                    "parent": params["parent"]}).one()
     whole = params["lo"] <= 0
     if found.touched is None or not whole and (found.level is None or found.level >= len(SHIFTS)):
         return None
     level = 0 if whole else found.level
     if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
-        parent = conn.execute(text("select level from unit where unit_id = cast(:parent as int)"), params).scalar()
-        level = max(level, 0 if parent is None else parent + _BELOW[by])
+        level = max(level, 0 if found.above is None else found.above + _BELOW[by])
     if level >= len(SHIFTS):
         return None
     return Cells(params, level, list(found.touched))
