@@ -46,21 +46,21 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def drill(server, ready, tmp_path_factory):
+def drill(server, ready, folder, tmp_path_factory):
     """(the place as it was when the backup was made, the file, the place restored in a server of its own)."""
     here = tmp_path_factory.mktemp("drill")
     root = Path(tempfile.mkdtemp(prefix="desk-"))
     root.chmod(0o711)
     with pytest.MonkeyPatch.context() as patch, cloned(server, ready) as url:
         connect.as_owner(url, demo.load, complaints=600)
-        first = Place(url, here / "first")
+        first = Place(url, folder)
         connect.as_owner(url, accounts.add, login="zhao.gong", name="赵工", role="unit",
                          unit=first.owner("""select u.unit_id from unit u join clock_span s on s.label between u.label and u.label_end
                                                where s.clock = 'r' group by 1 having count(distinct complaint_id) between 10 and 400 limit 1""")[0][0])
         accounts.use_link(first.urls, connect.as_owner(url, accounts.invite, login="zhao.gong"), "zhao.gong", PASSWORD)
         first.moment = first.owner("select clock_timestamp()")[0][0]
         first.table, first.before, first.numbers = first.figures(first.moment), first.contents(), first.sequences()
-        command(patch, url, here / "first", "backup", str(here / "desk.dump"))
+        command(patch, url, folder, "backup", str(here / "desk.dump"))
 
         viewer = db.viewer_of(first.urls, "demo-supervisor")                # life goes on, and is not in the file
         (late,), = first.owner("select complaint_id from clock_span where clock = 'r' and valid_to = 'infinity' and left_at = 'infinity' limit 1")

@@ -107,7 +107,8 @@ def both(office):
 
 
 def test_reads_go_to_both_standbys_and_agree_with_the_primary(office):
-    assert set(office.places(6, 0.02)) >= {0, 1}
+    assert set(office.places(60, 0.05)) >= {0, 1}         # as often as a busy machine needs until both are level with the primary
+    office.caught_up()
     _, source = office.run()
     with db.reading(office.urls, office.viewer) as conn:
         primary = urges(conn)

@@ -14,7 +14,7 @@ def session_of(login: str, how: str = "demo") -> dict[str, str]:
     return {session.LOGIN: found.login, session.SESSION: str(found.session_id)}
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)      # by the module: tests elsewhere run their pages as they are
 def signed_in():
     plain = AppTest.from_file
 

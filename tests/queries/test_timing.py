@@ -186,9 +186,9 @@ def test_it_fails_when_a_difference_is_counted_otherwise(bank, monkeypatch):
     from queries.indicators import CATALOGUE
     i = CATALOGUE["due_not_closed"]
     monkeypatch.setitem(CATALOGUE, "due_not_closed", i.__class__(**{**i.__dict__, "den": f"{i.den} and s.complaint_id % 2 = 0"}))
-    figures._statements.cache_clear()
+    figures._statement.cache_clear()
     try:
         with pytest.raises(AssertionError, match="due"):
             adds_up(bank, "demo-supervisor")
     finally:
-        figures._statements.cache_clear()
+        figures._statement.cache_clear()
