@@ -185,7 +185,7 @@ def test_a_killed_standby_is_left_out_and_comes_back(office, monkeypatch):
 
 
 def test_a_standby_that_dies_under_a_run_hands_the_rest_to_the_primary(office):
-    source = next(one for one in (office.run()[1] for _ in range(6)) if office.place(one) == 0)
+    source = next(one for one in (office.run()[1] for _ in range(200)) if office.place(one) == 0)      # when it is level with the primary
     count = source.read(office.viewer, urges)
     office.standbys[0].kill()
     assert source.read(office.viewer, urges) == count
