@@ -18,7 +18,8 @@ from sqlalchemy.pool import NullPool
 
 from queries.indicators import CATALOGUE, LABELS, Indicator, facts
 
-SHIFTS = (55, 39, 25)                 # a label cut off here is the unit above it at level 0, 1, 2 (unit_width)
+SHIFTS = {-1: 63, 0: 55, 1: 39, 2: 25}     # a label cut off here is the unit above it at level 0, 1, 2 (unit_width); at 63 nothing is left: all together
+DEEPEST = 2
 MOVING = {"received_due"}             # moved by time alone, complaint by complaint: never in a cell
 DAYS, LINKS = 20, (21, 22, 23, 24)    # lines of days: receipt to done, and the links of the work (queries/timing.py)
 CHUNK = 20_000
@@ -60,7 +61,8 @@ GRAINS = (Grain(0, 0, "", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "da
           Grain(5, 2, "", "month"))
 OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 2, 5))        # where days to done and the links are asked for
 EDGES = 30                                                         # line of what came in and went out, by day: the ledger and stocks at midnight
-EDGE_GRAINS = tuple(g for g in GRAINS if g.number in (0, 2))
+WHOLE = Grain(7, -1, "", "day")       # all roots together: what moves between them stays inside
+EDGE_GRAINS = (WHOLE, *(g for g in GRAINS if g.number in (0, 2)))
 EDGE = {"received": 1, "reopened": 2, "restored": 3, "moved_in": 4, "done": 5, "excluded": 6, "moved_out": 7, "open_in": 8, "open_out": 9,
         "late_in": 10, "late_out": 11, "late5_in": 12, "late5_out": 13}
 # Counts of what is open that no passing of time changes.
@@ -114,12 +116,12 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     found = conn.execute(_TOUCHED, {"as_of": params["as_of"], "zone": params["zone"], "catalogue": compiled()[0], "lo": params["lo"], "hi": params["hi"],
                                     "parent": params["parent"]}).one()
     whole = params["lo"] <= 0
-    if found.touched is None or not whole and (found.level is None or found.level >= len(SHIFTS)):
+    if found.touched is None or not whole and (found.level is None or found.level > DEEPEST):
         return None
     level = 0 if whole else found.level
     if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
         level = max(level, 0 if found.above is None else found.above + _BELOW[by])
-    if level >= len(SHIFTS):
+    if level > DEEPEST:
         return None
     return Cells(params, level, list(found.touched))
 
@@ -247,10 +249,8 @@ def edges(conn: Connection, params: dict, by: str = "all") -> "Edges | None":
     cells = serving(conn, params, by)
     if cells is None or cells.level > 1:
         return None
-    roots = conn.execute(text("select count(*) from unit where parent_id is null")).scalar_one()
-    if cells.level == 0 and params["lo"] <= 0 and roots > 1:       # what moves between roots stays inside the whole
-        return None
-    return Edges(params, next(g for g in EDGE_GRAINS if g.level == cells.level), cells.touched)
+    level = -1 if by == "all" and params["lo"] <= 0 else cells.level
+    return Edges(params, next(g for g in EDGE_GRAINS if g.level == level), cells.touched)
 
 
 @dataclass(frozen=True)
