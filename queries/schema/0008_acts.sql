@@ -299,6 +299,7 @@ begin
 end $$;
 
 -- -- the event of each child row: as before, and contests, answers to directives and rectifications, which left none
+-- A call-back moves no clock but its own: without such a clock the stretches stay as they are.
 create or replace function child_changed() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
 begin
     case tg_table_name
@@ -351,7 +352,9 @@ begin
         select n.complaint_id, n.signed_at, 'signed', me(), n.unit_id from fresh n where n.signed_at is not null;
     else null;
     end case;
-    if tg_table_name in ('redo', 'withdrawal', 'call_back', 'delay') then
+    if tg_table_name = 'call_back' and not exists (select from policy_limit where clock = 'k' and amount is not null) then
+        perform nextval('change_seq');
+    elsif tg_table_name in ('redo', 'withdrawal', 'call_back', 'delay') then
         perform respan(array(select distinct complaint_id from fresh));
     else
         perform nextval('change_seq');
