@@ -77,7 +77,7 @@ class Reader:
     def open(self, meter: Meter, page: str, params: dict[str, str]) -> dict:
         """{statements, database_ms, rows, page_ms, stopped: a statement ran into its time-out} of one run. Raises RuntimeError where the page says another error."""
         import streamlit as st
-        from dashboard import words
+        from dashboard import data, words
 
         params = {"as": self.login, "lang": "zh"} | params
         if self.at is None:
@@ -94,6 +94,7 @@ class Reader:
             if bound in params:
                 self.at.session_state[bound] = params[bound]
         st.cache_data.clear()
+        data._derived.clear()             # the tree of units stays: it is read again when it changes, not with a tick
         meter.begin()
         before, began = self._rows(), perf_counter()
         self.at.run()

@@ -143,14 +143,26 @@ def derived(make: Callable, *given: Any, key: object = (), rows: bool = True, si
     stands in for the tick.
     """
     if rows and st.session_state.get("held") is not None:
+        return _together(make, given)
+    if since is not None:
+        return _standing(make, _scope(session.viewer()), since, words.language(), repr(key), given)
+    return _derived(make, _scope(session.viewer()), st.session_state.tick[0], words.language(), repr(key), given)
+
+
+def _together(make: Callable, given: tuple) -> Any:
+    """What it reads is read in one transaction."""
+    with (st.session_state.get("source") or Source(urls(), urls())).together():
         return make(*given)
-    version = st.session_state.tick[0] if since is None else -1 - since
-    return _derived(make, _scope(session.viewer()), version, words.language(), repr(key), given)
 
 
 @st.cache_resource(max_entries=200, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})
 def _derived(make: Callable, scope: tuple, version: int, language: str, key: str, _given: tuple) -> Any:
-    return make(*_given)
+    return _together(make, _given)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={FunctionType: _name})
+def _standing(make: Callable, scope: tuple, since: int, language: str, key: str, _given: tuple) -> Any:
+    return _together(make, _given)
 
 
 def _scope(viewer: Viewer) -> tuple:

@@ -91,17 +91,17 @@ def read(f: Frame) -> Week:
                      min(f.period.end, today))
     balance, gap = data.read(ledger.check, **f.span, **f.place)
     by_cell = [data.read(figures.counts, ("received",), by="category_channel", **where) for where in (f.where, f.before)]
-    peers, funnel = judged(_peers(f, moment), _trends(f, days, window))
+    peers, funnel = judged(_peers(f), _trends(f, days, window))
     return Week(moment, ended, now, count(("compliance", "received"), f.before), count(("compliance", "received"), f.during(f.year_ago)),
                 count(STOCKS, as_of=moment), count(STOCKS, f.before, as_of=min(f.before["end"], f.as_of)), count(tuple(code for code, _, _ in TODO)),
                 days, chart, volume, data.read(figures.stocks, ends(days[-12:], f.midnight, f.as_of), **f.place), calendar, peers, funnel,
-                balance, gap, data.read(figures.urge_effect, **f.span, **f.place), problems(*by_cell),
+                balance, gap, data.read(figures.urge_effect, **f.where), problems(*by_cell),
                 verdict(f.period, days, chart, (now["compliance_num"], now["compliance_den"])))
 
 
-def _peers(f: Frame, moment: datetime) -> pd.DataFrame:
+def _peers(f: Frame) -> pd.DataFrame:
     """units.peers of the stated unit, and what lies beside the tree, so that the units make up the whole."""
-    ask = dict(as_of=moment, **f.span, zone=f.zone.key, category=f.filters.category_id, channel=f.filters.channel_id)
+    ask = dict(**f.span, zone=f.zone.key, category=f.filters.category_id, channel=f.filters.channel_id)
     parts = [data.read(units.peers, parent=f.parent, **ask)]
     for one in f.beside():  # each with all that lies below it
         below = data.read(units.peers, parent=one, **ask)

@@ -1,9 +1,10 @@
 """The only transactions. A connection belongs to a login, a transaction to a viewer; neither leaks into the next."""
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, create_engine, event, text
 from sqlalchemy.exc import InvalidatePoolError
@@ -59,11 +60,21 @@ _IDENTITY = text("""
 def _transaction(urls: dict[str, str], viewer: Viewer, *, read_only: bool, timeout_ms: int) -> Iterator[Connection]:
     with engine(urls[viewer.database_login]).connect() as conn:
         if read_only:                                  # what is put together from several statements is of one moment; psycopg2 says so in its BEGIN
-            conn = conn.execution_options(isolation_level="REPEATABLE READ")
+            conn = conn.execution_options(isolation_level="REPEATABLE READ", kept={})
         with conn.begin():
             conn.execute(_IDENTITY, {"read_only": "on" if read_only else "off", "role": viewer.database_role,     # a StrEnum's value, never a person's
                                      "user": str(viewer.user_id), "timeout": str(timeout_ms)})
             yield conn
+
+
+def once(conn: Connection, key: tuple, ask: Callable[[], Any]) -> Any:
+    """What `ask()` says, asked once in a reading transaction: all of it is of one snapshot."""
+    kept = conn.get_execution_options().get("kept")
+    if kept is None:
+        return ask()
+    if key not in kept:
+        kept[key] = ask()
+    return kept[key]
 
 
 def reading(urls: dict[str, str], viewer: Viewer, *, timeout_ms: int = READ_TIMEOUT_MS):

@@ -1,14 +1,15 @@
 """Counts, rates and the rows behind them, all composed from the one catalogue."""
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from math import sqrt
+from math import ceil, floor, sqrt
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
 from queries import rollups
-from queries.indicators import CATALOGUE, COHORTS, DATES, LABELS, STATES, UNIT_IDS, Indicator, facts
+from queries.indicators import BASES, CATALOGUE, COHORTS, DATES, DIFFERENT, LABELS, PAIRS, STATES, UNIT_IDS, URGED, Indicator, facts
 
 # A unit is a range of the tree. :lo and :hi come from `within()` as values, not as a sub-select: the planner then knows how wide they are.
 SCOPE = "({label} between :lo and :hi and ((select ask_one()) or {label} <@ (select my_scope())))"
@@ -18,8 +19,11 @@ FILTERS = """(cast(:category as int) is null or s.category_id = cast(:category a
 # The units that complaints are counted under: the children of :parent, and :parent for what it has itself. A complaint's place among them is its
 # unit's label cut off at their level (unit_shift): no look at the forty thousand outlets below.
 PLACE = """place as (
-        select g.unit_id as group_id, g.label from unit as g
-         where g.parent_id is not distinct from cast(:parent as int) or g.unit_id = cast(:parent as int))"""
+        select g.unit_id as group_id, g.label from unit as g where g.parent_id = cast(:parent as int)
+        union all
+        select g.unit_id, g.label from unit as g where g.unit_id = cast(:parent as int)
+        union all
+        select g.unit_id, g.label from unit as g where cast(:parent as int) is null and g.parent_id is null)"""      # three looks into an index: an "or" reads all
 # The same for all units that stand as deep as `parent`: its peers, wherever they are.
 LEVEL = """place as (
         select g.unit_id as group_id, g.label from unit as g
@@ -84,17 +88,20 @@ def _facts(by: str, i: Indicator, *predicates: str) -> str:
 
 
 def _parts(codes: tuple[str, ...], cells: bool) -> list[tuple[str, ...]]:
-    """The codes of each (cohort, unit, clock): one statement serves them."""
+    """The codes of each (cohort, unit, clock): one statement serves them. With cells those that have no cell, or one of another kind, go apart."""
     parts: dict[tuple, list[str]] = {}
     for code in codes:
         i = CATALOGUE[code]
-        apart = cells and i.cohort == "open" and (code in rollups.OPEN or code)      # of what is open some are in cells, the others have their own way in
+        line = rollups.LINE_OF.get(code)
+        apart = cells and (code if i.cohort == "open" and code not in rollups.OPEN or code in rollups.MOVING else line and (line.number, ".first_" in i.den))
         parts.setdefault((i.cohort, i.unit_of, i.clock, i.among, apart), []).append(code)
     return [tuple(some) for some in parts.values()]
 
 
 ONLY = {"": "", "open": " and s.left_at = 'infinity' and s.complaint_id <> all (cast(:touched as bigint[]))",     # what cells leave out, see rollups
-        "touched": " and s.complaint_id = any (cast(:touched as bigint[]))"}
+        "touched": " and s.complaint_id = any (cast(:touched as bigint[]))",
+        "today": " and s.left_at = 'infinity' and s.due_at >= :today and s.complaint_id <> all (cast(:touched as bigint[]))",
+        "due_today": " and s.due_at >= :today and s.due_at <= :as_of and s.complaint_id <> all (cast(:touched as bigint[]))"}
 
 
 @lru_cache(maxsize=512)
@@ -119,16 +126,111 @@ def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: 
     leave out from the raw rows (queries/rollups.py); from the raw rows alone otherwise. The answer is the same.
     """
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=parent) | within(conn, unit)
-    cells = rollups.serving(conn, params, by)
-    frames = []
-    for some in _parts(tuple(codes), cells is not None):
-        parts = _overdue_at(conn, some, by, params) or [pd.read_sql(statement, conn, params=more, index_col="grp")
-                                                        for statement, more in _asked(some, by, params, cells)]
-        frames.append(parts[0] if len(parts) == 1 else pd.concat(parts).groupby(level=0, dropna=False).sum())
-    result = pd.concat(frames, axis=1).fillna(0).astype("int64")
+    at_midnight = _overdue_at(conn, tuple(codes), by, params)
+    cells = rollups.serving(conn, params, by) if at_midnight is None else None
+    frames = [_sum(at_midnight)] if at_midnight else []
+    for some in _parts(tuple(codes), cells is not None) if at_midnight is None else ():
+        parts = cells and by in _TIMELESS and (_urged(conn, some, by, cells) or _due_by_now(conn, some, by, cells) or _differing(conn, some, by, cells))
+        frames.append(_sum(parts or _answer(conn, some, by, params, cells)))
+    columns = [column for code in dict.fromkeys(codes) for column in _columns(code)]
+    result = pd.concat(frames, axis=1).fillna(0).astype("int64")[columns]
     if by == "all" and result.empty:
         result = pd.DataFrame(0, index=["all"], columns=result.columns)
     return result
+
+
+def _sum(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Group by group."""
+    parts = [part for part in parts if len(part)] or parts[:1]
+    return parts[0] if len(parts) == 1 else pd.concat(parts).groupby(level=0, dropna=False).sum()
+
+
+# Counts that depend on two days, from cells of one with the distance to the other (rollups.Spread): groups are not of time, the period is of whole days.
+_TIMELESS = ("all", "child", "level", "category", "category_id", "channel", "channel_id", "category_channel")
+
+
+def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], found: tuple, by: str, holds: Callable[[date, int], bool]) -> pd.DataFrame:
+    """The sums of those (day, value) that count: a column for each name of a spread."""
+    sums: dict = {}
+    for row in rollups.spread(conn, cells, tuple(names), *found, by):
+        if holds(row.day, row.value):
+            one = sums.setdefault(row.grp, dict.fromkeys(names.values(), 0))
+            one[names[row.name]] += row.n
+    return pd.DataFrame.from_dict(sums, orient="index", columns=list(names.values())).rename_axis("grp")
+
+
+def _touched(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame]:
+    return [pd.read_sql(_statement(codes, by, "touched"), conn, params=cells.params | {"touched": cells.again}, index_col="grp")] if cells.again else []
+
+
+def _urged(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
+    """Complaints urged in the period: an urge counts whose forerunner lies before it. None: another question."""
+    found = CATALOGUE[codes[0]].among == URGED and cells.whole(by)
+    if not found:
+        return None
+    names = {"urged_den": "urged_den"} | {f"{code}_num": f"{code}_num" for code in codes if CATALOGUE[code].num}
+    table = _spread(conn, cells, names, found, by, lambda day, value: value == 0 or value - 1 > (day - found[1]).days)
+    table = table.assign(**{f"{code}_den": table["urged_den"] for code in codes})
+    return [table[[column for code in codes for column in _columns(code)]], *_touched(conn, codes, by, cells)]
+
+
+def _columns(code: str) -> list[str]:
+    return [f"{code}_den", f"{code}_num"] if CATALOGUE[code].num else [f"{code}_den"]
+
+
+def _due_by_now(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
+    """Of what was received, what fell due on the days before today, and today by the raw rows. None: another question."""
+    found = codes == ("received_due",) and cells.whole(by, past=True)
+    today = _today(cells.params)
+    if not found or found[1] < today.date() - timedelta(days=2000):
+        return None
+    den, num = ["received_due_den"], ["received_due_num"]
+    parts = [part[["received_met_den"]].set_axis(den, axis=1) for part in _answer(conn, ("received_met",), by, cells.params, cells)]
+    core = cells.params | {"end": min(_moment(found[2], cells.params), cells.params["end"]), "today": today, "touched": cells.touched}
+    parts.append(_spread(conn, cells, {"due": num[0]}, found, by, lambda day, value: day + timedelta(days=value) < today.date()))
+    asked = [(_statement(codes, by, "due_today"), core), *([(_statement(codes, by, "touched"), core | {"touched": cells.again})] if cells.again else []),
+             *([(_statement(codes, by), cells.params | {"start": core["end"]})] if core["end"] < cells.params["end"] else [])]
+    parts += [pd.read_sql(statement, conn, params=more, index_col="grp")[num] for statement, more in asked]
+    return [_sum([part.reindex(columns=den + num, fill_value=0) for part in parts])]
+
+
+def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
+    """Complaints that count in one cohort of the period and not in the other: those of the one without those of both. None: another question."""
+    if not set(codes) <= set(DIFFERENT):
+        return None
+    parts = []
+    for code in codes:
+        one, other, either = DIFFERENT[code]
+        pair = next(pair for pair in PAIRS if set(pair) == {one, other})
+        found = cells.whole(by, past=pair[0] == "due")
+        p = cells.params
+        if not found or found[2] < _local_day(p["end"], p) and _anything_due(conn, p | {"start": _moment(found[2], p)}):
+            return None                                    # something fell due today already: neither cell has it
+        first, last = found[1], _local_day(p["end"], p)
+        both = _spread(conn, cells, {f"{pair[0]}_{pair[1]}_{part}": f"{code}_{part}" for part in ("den", "num")}, found, by,
+                       lambda day, value: first <= day + timedelta(days=value // 2 if value % 2 == 0 else -(value + 1) // 2) < last)
+        parts.append(-(1 + either) * both)
+        for base in (one, other)[:1 + either]:
+            parts += [table.set_axis([f"{code}_den", f"{code}_num"], axis=1) for table in _from_cells(conn, cells, cells.core((BASES[base],), by), (BASES[base],), by)]
+    columns = [column for code in codes for column in _columns(code)]
+    return [_sum([part.reindex(columns=columns, fill_value=0) for part in parts]), *_touched(conn, codes, by, cells)]
+
+
+def _anything_due(conn: Connection, params: dict) -> bool:
+    return bool(conn.execute(_statement(("compliance",), "all"), params | {"end": min(params["end"], params["as_of"])}).first())
+
+
+def _today(params: dict) -> datetime:
+    """The midnight before the moment."""
+    return params["as_of"].astimezone(ZoneInfo(params["zone"])).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _moment(day: date, params: dict) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(params["zone"]))
+
+
+def _local_day(moment: datetime, params: dict) -> date:
+    return moment.astimezone(ZoneInfo(params["zone"])).date()
 
 
 _STOCK = {"overdue_open": ("late_in", "late_out"), "overdue_open_5": ("late5_in", "late5_out")}
@@ -143,30 +245,36 @@ def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict)
     cells = rollups.edges(conn, params | {"as_of": NEVER}, by)
     if cells is None:
         return None
-    rows = pd.DataFrame([(row.grp, *(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes)) for row in cells.by_day(conn, by, then.date())],
+    rows = pd.DataFrame([(row.grp, *(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes))
+                         for row in cells.by_day(conn, by, then.date(), then.date())],
                         columns=["grp", *(f"{code}_den" for code in codes)])
     parts = [rows.groupby("grp", dropna=False).sum()]
-    if cells.touched:
-        parts.append(pd.read_sql(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.touched}, index_col="grp"))
+    if cells.again:
+        parts.append(pd.read_sql(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.again}, index_col="grp"))
     return parts
 
 
-def _asked(codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[tuple[TextClause, dict]]:
-    """The statements whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave
-    out the raw rows; or the raw rows alone."""
+def _from_cells(conn: Connection, cells: "rollups.Cells", core: "rollups.Core", codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
+    """What the cells count, without touched complaints."""
+    found = [pd.read_sql(core.statement, conn, params=cells.params | core.params, index_col="grp")]
+    return [*found, rollups.stored(conn, cells, core, codes, by)] if cells.touched else found
+
+
+def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[pd.DataFrame]:
+    """Tables whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave out the raw
+    rows; or the raw rows alone."""
     core = cells.core(codes, by) if cells else None
+    found, left = params | {"touched": cells.touched if cells else None}, cells and {"touched": cells.again}
     if core is None and cells and CATALOGUE[codes[0]].cohort == "open" and CATALOGUE[codes[0]].clock == "r":      # from the index of what is open
-        touched = params | {"touched": cells.touched}
-        return [(_statement(codes, by, only), touched) for only in ("open", "touched")[:1 + bool(cells.touched)]]
-    if core is None:
-        return [(_statement(codes, by), params)]
-    within_core = params | {"start": core.start, "end": core.end, "touched": cells.touched}
-    asked = [(core.statement, params | core.params)]
-    if CATALOGUE[codes[0]].cohort == "due":
-        asked.append((_statement(codes, by, "open"), within_core))
-    if cells.touched:
-        asked += [(_statement(codes, by, "touched"), within_core), (core.stored, params | core.params | {"touched": cells.touched})]
-    return asked + [(_statement(codes, by), params | {"start": start, "end": end}) for start, end in core.rest]
+        parts, asked = [], [("open", found), *([("touched", found | left)] if cells.again else [])]
+    elif core is None:
+        parts, asked = [], [("", params)]
+    else:
+        within_core = found | {"start": core.start, "end": core.end, "today": core.today}
+        parts = _from_cells(conn, cells, core, codes, by)
+        asked = [*([("open", within_core)] if core.open else []), *([("today", within_core)] if core.today else []),
+                 *([("touched", within_core | left)] if cells.again else []), *(("", params | {"start": start, "end": end}) for start, end in core.rest)]
+    return parts + [pd.read_sql(_statement(codes, by, only), conn, params=more, index_col="grp") for only, more in asked]
 
 
 def rate(num: int, den: int) -> float | None:
@@ -198,14 +306,64 @@ def _state_statement(basis: str, by: str) -> TextClause:
 
 
 @lru_cache(maxsize=64)
-def _days_statement(by: str) -> TextClause:
-    i = Indicator("days", "", "", "", "", "closed")
-    return text(f"""{f'with {PLACES[by]} ' if by in PLACES else ''}select {_group(by, i)} as grp,
-           percentile_cont(0.5) within group (order by s.days_used) as days_median,
-           percentile_cont(0.9) within group (order by s.days_used) as days_p90,
-           avg(s.days_used)::float8 as days_mean, count(s.days_used) as days_n
-      from {_facts(by, i)}
-     where {_where(i)} and s.state <> 'X' group by 1""")
+def _days_statement(by: str, only: str = "") -> TextClause:
+    i = CATALOGUE["days_done"]
+    return text(f"""{f'with {PLACES[by]} ' if by in PLACES else ''}select {_group(by, i)} as grp, 'done' as name, s.days_used as value, count(*) as n
+      from {_facts(by, i, i.den)}
+     where {_where(i)}{ONLY[only]} and {i.den} group by 1, 3""")
+
+
+def day_counts(conn: Connection, params: dict, by: str) -> pd.DataFrame:
+    """How many complaints (the catalogue's `days_done`) took how many working days, done in the period: grp, value (days), n."""
+    return spread_over(conn, params, by, ("done",), lambda only: _days_statement(by, only)).drop(columns="name")
+
+
+def spread_over(conn: Connection, params: dict, by: str, names: tuple[str, ...], raw: Callable[[str], TextClause]) -> pd.DataFrame:
+    """Histograms of the period, by the day of completion: grp, name, value, n; from the cells where they serve, with what they leave out from `raw`."""
+    cells = rollups.serving(conn, params, by)
+    found = cells and cells.span(by, False, rollups.OF_DAYS)
+    if not found:
+        return pd.read_sql(raw(""), conn, params=params)
+    grain, start, end, rest = found
+    parts = [pd.DataFrame([(row.grp, row.name, row.value, row.n) for row in rollups.spread(conn, cells, names, grain, start.date(), end.date(), by)],
+                          columns=["grp", "name", "value", "n"])]
+    within_core = params | {"start": start, "end": end, "touched": cells.touched}
+    if "done" in names:
+        parts.append(pd.read_sql(_below_zero(by), conn, params=within_core | {"first": start.date(), "last": end.date()}))
+    if cells.again:
+        parts.append(pd.read_sql(raw("touched"), conn, params=within_core | {"touched": cells.again}))
+    parts += [pd.read_sql(raw(""), conn, params=params | {"start": one, "end": other}) for one, other in rest]
+    parts = [part for part in parts if len(part)] or parts[:1]
+    table = pd.concat(parts).groupby(["grp", "name", "value"], as_index=False, dropna=False)["n"].sum()
+    return table[table.n != 0]
+
+
+@lru_cache(maxsize=64)
+def _below_zero(by: str) -> TextClause:
+    """Done before they were received, as some sources have it: no histogram of days has a place for them."""
+    group = rollups._GROUP[by].replace("r.day", "r.closed_day")
+    return text(f"""{f'with {PLACES[by]} ' if by in PLACES else ''}select {group} as grp, 'done' as name, r.days_used as value, count(*) as n
+      from rollup_fact as r {PLACED[by].format(label="r.charged_label") if by in PLACES else ""}
+     where r.days_used < 0 and r.closed_day >= :first and r.closed_day < :last and {rollups._bit("days_done").replace("f.", "r.")}
+       and r.complaint_id <> all (cast(:touched as bigint[])) and {SCOPE.format(label="r.charged_label")} and {rollups._FILTERS}
+     group by 1, 3""")
+
+
+def middle(values: pd.DataFrame, share: float) -> float | None:
+    """The percentile of a histogram (value, n), between two values as PostgreSQL's percentile_cont has it; None where there is nothing."""
+    upto = values.sort_values("value").assign(upto=lambda table: table["n"].cumsum())
+    if upto.empty:
+        return None
+    at = share * (int(upto["n"].sum()) - 1)
+    low, high = (float(upto.loc[upto["upto"] > row, "value"].iloc[0]) for row in (floor(at), ceil(at)))
+    return low + (at - floor(at)) * (high - low)
+
+
+def day_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """days_median, days_p90, days_mean, days_n by group of what `day_counts` says."""
+    found = {grp: (middle(some, 0.5), middle(some, 0.9), float((some["value"] * some["n"]).sum() / some["n"].sum()), int(some["n"].sum()))
+             for grp, some in table.groupby("grp", dropna=False)}
+    return pd.DataFrame.from_dict(found, orient="index", columns=["days_median", "days_p90", "days_mean", "days_n"]).rename_axis("grp")
 
 
 @lru_cache(maxsize=64)
@@ -237,7 +395,7 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
                   source=source, zone=zone)
     bound = params | within(conn, unit) | {"parent": None}
     states = pd.read_sql(_state_statement(basis, by), conn, params=bound, index_col="grp")
-    days = pd.read_sql(_days_statement(by), conn, params=bound, index_col="grp")
+    days = day_figures(day_counts(conn, bound, by))
     km = pd.read_sql(_km_statement(by), conn, params=bound, index_col="grp")
     rates = tuple(c for c, i in CATALOGUE.items() if i.num)
     parts = counts(conn, rates + ALSO, by=by, unit=unit, **params)
@@ -257,29 +415,39 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
 
 
 def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None,
-                channel: int | None = None, source: int | None = None) -> float | None:
+                channel: int | None = None, source: int | None = None, zone: str = "Asia/Shanghai") -> float | None:
     """Median working days from an urge of the period to the first movement after it; None where nothing has moved."""
-    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source) | within(conn, unit)
-    return conn.execute(_URGE_EFFECT, params).scalar()
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=None) | within(conn, unit)
+    cells = rollups.serving(conn, params, "all")
+    found = cells and cells.whole("all")
+    if not found:
+        return middle(pd.read_sql(_URGE_EFFECT, conn, params=params | {"touched": None}), 0.5)
+    parts = [pd.DataFrame([(row.value, row.n) for row in rollups.spread(conn, cells, ("moved",), *found, "all")], columns=["value", "n"])]
+    if cells.again:
+        parts.append(pd.read_sql(_URGE_EFFECT, conn, params=params | {"touched": cells.again}))
+    parts = [part for part in parts if len(part)] or parts[:1]
+    table = pd.concat(parts).groupby("value", as_index=False)["n"].sum()
+    return middle(table[table.n != 0], 0.5)
 
 
 # The urges first, then their events: left to itself the planner asks row security of every event for every urge.
 _URGE_EFFECT = text(f"""
     with urged as materialized (
         select complaint_id, sent_at, level from urge where sent_at >= :start and sent_at < :end and sent_at <= :as_of
+           and (cast(:touched as bigint[]) is null or complaint_id = any (cast(:touched as bigint[])))
     ), moved as materialized (
         select g.complaint_id, g.sent_at, g.level, min(e.at) as moved_at
           from urged g
           join event e on e.complaint_id = g.complaint_id and e.at > g.sent_at and e.at <= :as_of
-         where e.code not in ('urged', 'urge_acknowledged', 'corrected', 'noted', 'marked', 'contested', 'contest_decided')      -- no movement of the case
+         where moves(e.code)
          group by 1, 2, 3)
-    select percentile_cont(0.5) within group (order by b.ordinal - a.ordinal)
+    select b.ordinal - a.ordinal as value, count(*) as n
       from moved m
       join clock_span s on s.complaint_id = m.complaint_id and s.clock = 'r' and s.valid_from <= :as_of and :as_of < s.valid_to
       join calendar k on k.calendar_id = s.calendar_id
       join workday a on a.calendar_id = k.calendar_id and a.day = (m.sent_at at time zone k.tz)::date
       join workday b on b.calendar_id = k.calendar_id and b.day = (m.moved_at at time zone k.tz)::date
-     where {SCOPE.format(label='s.label')} and {FILTERS}""")
+     where {SCOPE.format(label='s.label')} and {FILTERS} group by 1""")
 
 
 def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,
@@ -307,10 +475,10 @@ def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
     if cells is None:
         return None
     days = [m.astimezone(ZoneInfo(zone)).date() for m in moments]
-    rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", max(days))], columns=["day", "overdue_open", "backlog"])
+    rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", min(days), max(days))], columns=["day", "overdue_open", "backlog"])
     table = pd.DataFrame([rows.loc[rows.day < day, ["overdue_open", "backlog"]].sum() for day in days], index=range(1, len(days) + 1))
-    if cells.touched:
-        table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.touched}, index_col="place").reindex(table.index, fill_value=0)
+    if cells.again:
+        table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.again}, index_col="place").reindex(table.index, fill_value=0)
     if not midnight[-1]:
         now = params | {"moments": moments[-1:], "first": moments[-1], "last": moments[-1]}
         table.iloc[-1] = pd.read_sql(_STOCKS, conn, params=now, index_col="place").reindex([1], fill_value=0).iloc[0]

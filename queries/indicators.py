@@ -320,10 +320,10 @@ def _differences() -> list[Indicator]:
 for _one, _other in PAIRS:
     COHORTS[f"{_one}_or_{_other}"] = f"(({COHORTS[_one]}) or ({COHORTS[_other]}))"
     DATES[f"{_one}_or_{_other}"] = "s.received_at"
-_DIFFERENT = {i.code: i for i in _differences()}
-CATALOGUE |= _DIFFERENT
+CATALOGUE |= {i.code: i for i in _differences()}
+DIFFERENT = {f"{one}_not_{other}": (one, other, False) for pair in PAIRS for one, other in (pair, pair[::-1])} | {f"{one}_or_{other}": (one, other, True) for one, other in PAIRS}
 DEFECTS = tuple(code for code in CATALOGUE if code.startswith("defect_"))
-PARTS = frozenset(_DIFFERENT) | {f"arrived_{code}" for code, *_ in ARRIVALS} | set(DEFECTS)     # counts with a numerator that are no rates of their own
+PARTS = frozenset(DIFFERENT) | {f"arrived_{code}" for code, *_ in ARRIVALS} | set(DEFECTS)     # counts with a numerator that are no rates of their own
 STATES = {"A": "on_time", "B": "late", "C": "open_not_due", "D": "due_soon", "E": "overdue", "X": "excluded", "N": "no_limit"}
 
 

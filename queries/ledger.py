@@ -53,8 +53,10 @@ def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime
     """
     params = _params(conn, as_of, start, end, unit, category, channel, source, parent, by)
     long = _from_cells(conn, params, as_of, by)
-    if long is None:
-        long = pd.read_sql(_BALANCE, conn, params=params | {"touched": None})
+    return _table(pd.read_sql(_BALANCE, conn, params=params | {"touched": None}) if long is None else long, by)
+
+
+def _table(long: pd.DataFrame, by: str) -> pd.DataFrame:
     table = long.pivot(index="group_id", columns="line", values="n").reindex(columns=list(LINES)).fillna(0).astype("int64")
     if by == "whole" and table.empty:
         table.loc[0] = 0
@@ -78,7 +80,7 @@ def _from_cells(conn: Connection, params: dict, as_of: datetime, by: str) -> pd.
         return None
     first, until = start.date(), stop.date() + timedelta(days=1) if now else stop.date()
     found: dict[tuple, int] = {}
-    for row in cells.by_day(conn, "child" if by == "child" else "all", until):
+    for row in cells.by_day(conn, "child" if by == "child" else "all", first, until):
         group = row.grp if by == "child" else 0
         stock = row.open_in - row.open_out
         found[group, "closing"] = found.get((group, "closing"), 0) + stock
@@ -88,8 +90,8 @@ def _from_cells(conn: Connection, params: dict, as_of: datetime, by: str) -> pd.
             for line in LINES[1:-1]:
                 found[group, line] = found.get((group, line), 0) + getattr(row, line)
     long = pd.DataFrame([(group, line, n) for (group, line), n in found.items() if group is not None], columns=["group_id", "line", "n"])
-    if cells.touched:
-        raw = pd.read_sql(_BALANCE, conn, params=params | {"touched": cells.touched})
+    if cells.again:
+        raw = pd.read_sql(_BALANCE, conn, params=params | {"touched": cells.again})
         long = pd.concat([long, raw]).groupby(["group_id", "line"], as_index=False)["n"].sum()
     return long[long.n != 0]
 
@@ -98,10 +100,18 @@ def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, **where) -> tuple[pd.Series, int]:
-    """The ledger of the stated unit and by how many complaints it differs from the states at both ends (0 = 「平衡」)."""
-    row = balance(conn, as_of=as_of, start=start, end=end, **where).loc[0]
-    params = _params(conn, as_of, start, end, where.get("unit"), where.get("category"), where.get("channel"), where.get("source"), None, "whole")
+def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None, category: int | None = None, channel: int | None = None,
+          source: int | None = None) -> tuple[pd.Series, int]:
+    """The ledger of the stated unit and by how many complaints it does not balance (0 = 「平衡」).
+
+    Opening and closing are counted by themselves, not carried over: from the raw rows as the states at both ends, from the cells by when complaints were open.
+    """
+    params = _params(conn, as_of, start, end, unit, category, channel, source, None, "whole")
+    long = _from_cells(conn, params, as_of, "whole")
+    if long is not None:
+        row = _table(long, "whole").loc[0]
+        return row, int(abs(row.gap))
+    row = _table(pd.read_sql(_BALANCE, conn, params=params | {"touched": None}), "whole").loc[0]
     just_before = pd.Timedelta(microseconds=1)
     opening = conn.execute(_STATE, params | {"moment": params["start"] - just_before}).scalar_one()
     closing = conn.execute(_STATE, params | {"moment": params["stop"] - just_before}).scalar_one()

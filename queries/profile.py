@@ -1,22 +1,10 @@
 """What a unit's profile needs beside the figures of the catalogue: days to done, outlets, unit by unit."""
 from datetime import datetime
-from functools import lru_cache
 
 import pandas as pd
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
-from queries.figures import PLACES, _facts, _group, _where, within
-from queries.indicators import CATALOGUE
-
-
-@lru_cache(maxsize=8)
-def _days_statement(by: str) -> TextClause:
-    i = CATALOGUE["days_done"]
-    return text(f"""with {PLACES[by]}
-        select {_group(by, i)} as unit_id, s.days_used as days, count(*) as n
-          from {_facts(by, i, i.den)}
-         where {_where(i)} and {i.den}
-         group by 1, 2 order by 1, 2""")
+from queries.figures import day_counts, within
 
 
 def days(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, by: str = "child",
@@ -28,7 +16,8 @@ def days(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, b
     """
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone,
                   parent=parent) | within(conn, unit)
-    return pd.read_sql(_days_statement(by), conn, params=params).dropna(subset="unit_id").astype("int64")
+    table = day_counts(conn, params, by).rename(columns={"grp": "unit_id", "value": "days"}).dropna(subset="unit_id")
+    return table.astype("int64").sort_values(["unit_id", "days"], ignore_index=True)
 
 
 def outlets(conn: Connection) -> dict[int, int]:

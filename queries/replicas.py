@@ -7,7 +7,8 @@ will do, reads from the primary. A standby that does not answer is left out and 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -74,18 +75,45 @@ class Source:
     primary: dict[str, str]
     lost: Callable[[dict[str, str]], None] = field(default=lambda urls: None, repr=False)
 
+    _joint: ExitStack | None = field(default=None, repr=False)
+    _open: tuple[Viewer, Connection] | None = field(default=None, repr=False)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Reads inside are of one snapshot: one transaction, opened by the first of them."""
+        if self._joint is not None:
+            yield
+            return
+        try:
+            with ExitStack() as self._joint:
+                yield
+        finally:
+            self._joint = self._open = None
+
     def read(self, viewer: Viewer, query: Callable[[Connection], Any]) -> Any:
         """What `query(conn)` returns in a read-only transaction as this viewer."""
         try:
-            with db.reading(self.urls, viewer) as conn:
-                return query(conn)
+            return self._ask(viewer, query)
         except (DBAPIError, DatabaseError, PoolTimeout) as error:       # pandas wraps what its queries raise
             if self.urls is self.primary or not gone(error):
                 raise
             self.lost(self.urls)
             self.urls = self.primary
-        with db.reading(self.primary, viewer) as conn:
-            return query(conn)
+        return self._ask(viewer, query)
+
+    def _ask(self, viewer: Viewer, query: Callable[[Connection], Any]) -> Any:
+        if self._joint is None:
+            with db.reading(self.urls, viewer) as conn:
+                return query(conn)
+        try:
+            if self._open is None or self._open[0] != viewer:
+                self._joint.close()
+                self._open = viewer, self._joint.enter_context(db.reading(self.urls, viewer))
+            return query(self._open[1])
+        except Exception:                                # nothing more can be asked in that transaction
+            self._open = None
+            self._joint.close()
+            raise
 
 
 def gone(error: Exception) -> bool:

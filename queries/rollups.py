@@ -5,6 +5,7 @@ A complaint's predicates of the catalogue are looked at once when it was touched
 these and whatever was touched since their tick beside the cells, from the raw rows (queries/figures.py), so a figure is never behind its list.
 The design and what was measured: docs/decisions.md.
 """
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,15 +14,18 @@ from functools import cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 from sqlalchemy import Connection, Row, TextClause, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from queries.indicators import CATALOGUE, LABELS, Indicator, facts
+from queries import db
+from queries.indicators import BASES, CATALOGUE, PAIRS, facts
 
 SHIFTS = {-1: 63, 0: 55, 1: 39, 2: 25}     # a label cut off here is the unit above it at level 0, 1, 2 (unit_width); at 63 nothing is left: all together
 DEEPEST = 2
-MOVING = {"received_due"}             # moved by time alone, complaint by complaint: never in a cell
-DAYS, LINKS = 20, (21, 22, 23, 24)    # lines of days: receipt to done, and the links of the work (queries/timing.py)
+MOVING = {"received_due"}             # moved by time alone: not a bit of a complaint, see `Spread`
+# Open and late: (how many working days at least). Which day that was is known beforehand, so that a cell can hold it.
+LATE = {"overdue_open": 0, "overdue_list": 0, "overdue_open_5": 5, "overdue_list_5": 5, "notice_proposed": 5}
 CHUNK = 20_000
 
 
@@ -57,12 +61,14 @@ class Grain:
     step: str
 
 
-GRAINS = (Grain(0, 0, "", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "day"), Grain(2, 1, "", "day"), Grain(3, 1, "ch", "month"), Grain(4, 2, "", "week"),
-          Grain(5, 2, "", "month"))
-OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 2, 5))        # where days to done and the links are asked for
+# Those with fewer cells first: of two that cover as much of a period the first is taken.
+GRAINS = (Grain(0, 0, "", "day"), Grain(12, 1, "", "week"), Grain(2, 1, "", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "day"), Grain(5, 2, "", "month"),
+          Grain(4, 2, "", "week"), Grain(3, 1, "ch", "month"), Grain(8, 1, "ch", "week"))
+OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 5))     # where days to done and the links are asked for
+TWO_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2))       # where a line depends on two days: each day for itself
 EDGES = 30                                                         # line of what came in and went out, by day: the ledger and stocks at midnight
-WHOLE = Grain(7, -1, "", "day")       # all roots together: what moves between them stays inside
-EDGE_GRAINS = (WHOLE, *(g for g in GRAINS if g.number in (0, 2)))
+# Level -1: all roots together, what moves between them stays inside. With the months that are over a stock needs no day before the month.
+EDGE_GRAINS = {-1: (Grain(7, -1, "", "day"), Grain(9, -1, "", "month")), 0: (Grain(0, 0, "", "day"), Grain(10, 0, "", "month")), 1: (Grain(2, 1, "", "day"), Grain(11, 1, "", "month"))}
 EDGE = {"received": 1, "reopened": 2, "restored": 3, "moved_in": 4, "done": 5, "excluded": 6, "moved_out": 7, "open_in": 8, "open_out": 9,
         "late_in": 10, "late_out": 11, "late5_in": 12, "late5_out": 13}
 # Counts of what is open that no passing of time changes.
@@ -76,6 +82,10 @@ def _lines() -> dict[tuple[str, str, str], Line]:
         own = f"{i.den} {i.num}"
         if i.cohort in ("received", "due", "closed") and i.clock in ("r", "d", "o") and i.code not in MOVING and ":start" not in own:
             found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
+            if i.cohort == "due" and ".first_" not in own:
+                found.setdefault(("late", i.unit_of, i.clock), []).append(i.code)
+        elif i.code in LATE:
+            found.setdefault(("late5" if LATE[i.code] else "late", i.unit_of, i.clock), []).append(i.code)
         elif i.code in OPEN:
             found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
         elif i.code == PROMISED:
@@ -83,16 +93,60 @@ def _lines() -> dict[tuple[str, str, str], Line]:
     return {key: Line(number, *key, tuple(codes)) for number, (key, codes) in enumerate(sorted(found.items()), 1)}
 
 
+# "late": what is open, by the day of its limit. Once that day is over it counts among those due, as late; "late5": by the day from which it is more than five late.
 LINES = _lines()
-LINE_OF = {code: line for line in LINES.values() for code in line.codes}
+LINE_OF = {code: line for line in LINES.values() for code in line.codes if line.cohort != "late" or code in LATE}
 LABEL = {"charged": "{}.charged_label", "about": "{}.about_label", "responsible": "{}.label"}
-DAY = {"received": "{}.received_day", "due": "{}.due_day", "closed": "{}.closed_day", "open": "date '2000-01-01'", "promise": "{}.promised_on"}      # what is open has no day
+DAY = {"received": "{}.received_day", "due": "{}.due_day", "closed": "{}.closed_day", "open": "date '2000-01-01'", "promise": "{}.promised_on",      # what is open has no day
+       "late": "{}.due_day", "late5": "{}.late5_day"}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A line whose cells are a histogram: of facts `f` with `where`, how many by `value`. With a second day as the value, counts that depend on two days
+    can be added up from cells of one: what was urged in a period and not before in it, what is in two cohorts of one period, what of a receipt fell due."""
+    number: int
+    label: str
+    day: str
+    value: str
+    where: str = "true"
+    grains: tuple[Grain, ...] = OF_DAYS
+    of: str = ""                      # rows of its own beside each complaint
+
+
+def _bit(code: str, part: str = "den") -> str:
+    """The complaint counts there: among those due also once it is late and open."""
+    i = CATALOGUE[code]
+    lines = [LINES[i.cohort, i.unit_of, i.clock], *([LINES["late", i.unit_of, i.clock]] if i.cohort == "due" else [])]
+    return "(" + " | ".join(f"coalesce((f.bits[{line.number}] >> {line.place(code, part) - 1}) & 1, 0)" for line in lines) + ") = 1"
+
+
+def _spreads() -> dict[str, Spread]:
+    found = [("done", Spread(20, "charged", "f.closed_day", "f.days_used", f"f.days_used >= 0 and {_bit('days_done')}"))]      # fewer than none: see `_BELOW_ZERO`
+    found += [(link, Spread(number, "charged", "f.closed_day", f"f.links[{place}]")) for place, (number, link) in enumerate(zip(range(21, 25), ("dispatch", "sign", "handle", "close")), 1)]
+    urged = [(f"{code}_{part}", number, which) for code, part, number, which in (("urged", "den", 31, 1), ("urge_acknowledged", "num", 32, 2), ("urge_done", "num", 33, 3))]
+    found += [(name, Spread(number, "responsible", "u.day", "u.value", "true", TWO_DAYS, f"cross join lateral rollup_urge_values(f.urges, {which}) as u"))
+              for name, number, which in [*urged, ("moved", 34, 4)]]
+    found += [("due", Spread(35, "charged", "f.received_day", "case when f.due_day >= f.received_day then least(f.due_day - f.received_day, 2000) else 0 end",
+                              f"isfinite(f.due_day) and {_bit('received_met')}", TWO_DAYS))]
+    number = 36
+    for one, other in PAIRS:
+        for part in ("den", "num"):
+            day, second = (DAY[cohort].format("f") for cohort in (one, other))
+            found.append((f"{one}_{other}_{part}", Spread(number, "charged", day, f"rollup_zigzag({second} - {day})",
+                                                          f"{_bit(BASES[one], part)} and {_bit(BASES[other], part)}", TWO_DAYS)))
+            number += 1
+    return dict(found)
+
+
+SPREADS = _spreads()
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
 
-_TOUCHED = text("select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level, "
-                "(select u.level from unit as u where u.unit_id = cast(:parent as int)) as above")
+_TOUCHED = text("""select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level,
+           (select u.level from unit as u where u.unit_id = cast(:parent as int)) as above, not exists (select from source as o where o.tz <> :zone) as home,
+           about_me() as hidden""")
 _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "level": ("day", "week", "month"), "category": ("day", "week", "month"),
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
@@ -113,8 +167,8 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     account's scope is no place of theirs, they are being built, or very much was touched since :as_of."""
     if by not in _STEPS or params["source"] is not None:
         return None
-    found = conn.execute(_TOUCHED, {"as_of": params["as_of"], "zone": params["zone"], "catalogue": compiled()[0], "lo": params["lo"], "hi": params["hi"],
-                                    "parent": params["parent"]}).one()
+    asked = {name: params[name] for name in ("as_of", "zone", "lo", "hi", "parent")}
+    found = db.once(conn, ("touched", *asked.values()), lambda: conn.execute(_TOUCHED, asked | {"catalogue": compiled()[0]}).one())
     whole = params["lo"] <= 0
     if found.touched is None or not whole and (found.level is None or found.level > DEEPEST):
         return None
@@ -123,27 +177,32 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
         level = max(level, 0 if found.above is None else found.above + _BELOW[by])
     if level > DEEPEST:
         return None
-    return Cells(params, level, list(found.touched))
+    return Cells(params, level, list(found.touched), sorted({*found.touched} - {*found.hidden}), found.home)
 
 
 @dataclass(frozen=True)
 class Core:
-    """The part of a period that cells answer: `statement` counts it, `stored` takes away what touched complaints still count for in them, `rest`
-    are the stretches before and after it."""
+    """The part of a period that cells answer: `statement` counts it in `lines`. To the raw rows are left `rest`, the stretches before and after it;
+    of those due what is `open`, where no cell says how it counts once late; of what is late now, what fell due `today`."""
     statement: TextClause
-    stored: TextClause
+    lines: tuple[Line, ...]
     params: dict
     start: datetime
     end: datetime
     rest: list[tuple[datetime, datetime]]
+    open: bool = False
+    today: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells that may answer a question about places down to `level`; `touched` complaints are to be read raw in their stead."""
+    """Cells that may answer a question about places down to `level`. `touched` complaints are not to be counted as they are in the cells; of these the
+    reader sees `again`, which is read raw instead. home: all sources are of the office's time zone."""
     params: dict
     level: int
     touched: list[int]
+    again: list[int]
+    home: bool
 
     def core(self, codes: tuple[str, ...], by: str) -> Core | None:
         """What the cells can say of these indicators (one cohort, unit and clock); None: nothing."""
@@ -157,31 +216,37 @@ class Cells:
         if found is None:
             return None
         grain, start, end, rest = found
-        params = {"line": line.number, "grain": grain.number, "first": start.date(), "last": end.date()}
-        return Core(_cell_statement(codes, by), _stored_statement(codes, by), params, start, end, rest)
+        late = LINES["late", line.unit_of, line.clock] if i.cohort == "due" else None
+        lines = (line, late) if late and set(codes) <= set(late.codes) else (line,)
+        params = {"grain": grain.number, "first": start.date(), "last": end.date()}
+        return Core(_cell_statement(lines, codes, by), lines, params, start, end, rest, open=late not in (None, *lines))
 
     def _now(self, line: Line, codes: tuple[str, ...], by: str) -> Core | None:
+        """What is open now has no period; of what is late, limits of the days before today."""
+        if line.cohort == "late5" and not self.home or not {"day", "week", "month"} <= set(_STEPS[by]):
+            return None
         each = self._each(by)
         grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each) and (g.step == "day" or line.cohort == "open")), None)
-        if grain is None or not {"day", "week", "month"} <= set(_STEPS[by]):
+        if grain is None:
             return None
-        today = self.params["as_of"].astimezone(ZoneInfo(self.params["zone"])).date()
-        params = {"line": line.number, "grain": grain.number, "first": date(2000, 1, 1), "last": today if line.cohort == "promise" else date(2000, 1, 2)}
-        return Core(_cell_statement(codes, by), _stored_statement(codes, by), params, self.params["start"], self.params["end"], [])
+        today = self.params["as_of"].astimezone(ZoneInfo(self.params["zone"])).replace(hour=0, minute=0, second=0, microsecond=0)
+        last = {"open": date(2000, 1, 2), "late5": today.date() + timedelta(days=1)}.get(line.cohort, today.date())
+        return Core(_cell_statement((line,), codes, by), (line,), {"grain": grain.number, "first": date(2000, 1, 1), "last": last},
+                    self.params["start"], self.params["end"], [], today=today if line.cohort == "late" else None)
 
     def _each(self, by: str) -> str:
         """Which of category and channel a grain has to keep apart."""
         p = self.params
         return ("c" if p["category"] is not None or by.startswith("category") else "") + ("h" if p["channel"] is not None or by.startswith(("channel", "category_channel")) else "")
 
-    def span(self, by: str, past: bool) -> tuple[Grain, datetime, datetime, list[tuple[datetime, datetime]]] | None:
+    def span(self, by: str, past: bool, grains: tuple[Grain, ...] = GRAINS) -> tuple[Grain, datetime, datetime, list[tuple[datetime, datetime]]] | None:
         """The grain that leaves least of the period to the raw rows, and what it covers. past: only days that are over."""
         p, zone = self.params, ZoneInfo(self.params["zone"])
         each = self._each(by)
         today = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
         asked_start, asked_end = (_local(p[name], zone) for name in ("start", "end"))
         best = None
-        for grain in GRAINS:
+        for grain in grains:
             if grain.level < self.level or not set(each) <= set(grain.each) or grain.step not in _STEPS[by]:
                 continue
             start, end = _ceil(asked_start, grain.step), _floor(min(asked_end, today) if past else asked_end, grain.step)
@@ -192,6 +257,46 @@ class Cells:
                 rest = [(a, b) for a, b in ((p["start"], start), (end, p["end"])) if _local(a, zone) < _local(b, zone)]
                 best = (covered, grain, start, end, rest)
         return best and best[1:]
+
+    def whole(self, by: str, past: bool = False) -> tuple[Grain, date, date] | None:
+        """A grain of TWO_DAYS for the whole period, and its first and last day (not in it); None where it does not consist of whole days, or is too long.
+        past: the days before today."""
+        found = self.span(by, past, TWO_DAYS)
+        if found is None:
+            return None
+        grain, start, end, rest = found
+        if (end - start).days > 400 or any(past is False or a < end for a, _ in rest):
+            return None
+        return grain, start.date(), end.date()
+
+
+def spread(conn: Connection, cells: Cells, names: tuple[str, ...], grain: Grain, first: date, last: date, by: str) -> list[Row]:
+    """Histograms of the days from `first` to before `last`, without touched complaints: rows (grp, name, day, value, n). The day is told only of those
+    that depend on two days; of the others null."""
+    params = cells.params | {"grain": grain.number, "first": first, "last": last, "touched": cells.touched}
+    return list(conn.execute(_spread_statement(names, by, bool(cells.touched)), params))
+
+
+@cache
+def _spread_statement(names: tuple[str, ...], by: str, touched: bool) -> TextClause:
+    from queries.figures import PLACED, PLACES, SCOPE
+    some = [SPREADS[name] for name in names]
+    day = "r.day" if some[0].grains == TWO_DAYS else "cast(null as date)"
+    place = PLACED[by].format(label="r.place") if by in PLACES else ""
+    names_of = " ".join(f"when {one.number} then '{name}'" for name, one in zip(names, some))
+    less = "".join(f"""
+        union all
+        select {one.number}, {LABEL[one.label].format("f")}, {one.day}, f.category_id, f.channel_id, {one.value}, -1
+          from rollup_fact as f {one.of}
+         where f.complaint_id = any (cast(:touched as bigint[])) and f.clock = 'r' and ({one.value}) is not null and ({one.day}) >= :first and ({one.day}) < :last and ({one.where})
+           and {SCOPE.format(label=LABEL[one.label].format("f"))}""" for one in some) if touched else ""
+    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, case r.line {names_of} end as name, {day} as day, r.value, sum(r.n)::int as n
+      from (select r.line, r.place, r.day, r.category_id, r.channel_id, u.place - 1 as value, u.n
+              from rollup as r cross join lateral unnest(r.n) with ordinality as u(n, place)
+             where r.line in ({", ".join(str(one.number) for one in some)}) and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi
+               and u.n <> 0{less}) as r {place}
+     where {_FILTERS}
+     group by 1, 2, 3, 4""")
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
@@ -213,31 +318,91 @@ def _ceil(moment: datetime, step: str) -> datetime:
     return _floor(datetime(day.year, day.month, day.day, tzinfo=moment.tzinfo), step)
 
 
+def earliest(conn: Connection, cells: Cells, before: date) -> dict[int, date] | None:
+    """The earliest day, before that day, on which the limit of one that is open now ran out, or the first of its week or month: by child of `parent`. None: no cells."""
+    line = LINES["late", "charged", "r"]
+    each = cells._each("child")
+    grain = next((g for g in GRAINS if g.level >= cells.level and set(each) <= set(g.each)), None)
+    return grain and dict(conn.execute(_earliest_statement(line.place("overdue_open", "den")), cells.params | {"line": line.number, "grain": grain.number, "before": before}).all())
+
+
 @cache
-def _cell_statement(codes: tuple[str, ...], by: str) -> TextClause:
+def _earliest_statement(place: int) -> TextClause:
     from queries.figures import PLACED, PLACES
-    line = LINE_OF[codes[0]]
-    columns = ", ".join(f"coalesce(sum(r.n[{line.place(code, part)}]), 0) as {code}_{part}" for code in codes for part in ("den", "num") if (code, part) in line._places())
+    return text(f"""with {PLACES["child"]} select place.group_id as grp, min(r.day) as day
+      from rollup as r {PLACED["child"].format(label="r.place")}
+     where r.line = :line and r.grain = :grain and r.day < :before and r.place between :lo and :hi and r.n[{place}] > 0 and place.group_id is not null and {_FILTERS}
+     group by 1""")
+
+
+def _columns(lines: tuple[Line, ...], codes: tuple[str, ...], count: Callable[[Line, int], str], sign: str = "") -> str:
+    """`<code>_den` and `<code>_num`, each the sum over the lines of what `count` says of its place there."""
+    parts = [(code, part) for code in codes for part in ("den", "num") if (code, part) in lines[0]._places()]
+    return ", ".join(f"{sign}coalesce(sum({' + '.join(count(line, line.place(code, part)) for line in lines)}), 0)::bigint as {code}_{part}" for code, part in parts)
+
+
+@cache
+def _cell_statement(lines: tuple[Line, ...], codes: tuple[str, ...], by: str) -> TextClause:
+    from queries.figures import PLACED, PLACES
+    columns = _columns(lines, codes, lambda line, place: f"r.n[{place}]" if len(lines) == 1 else f"case r.line when {line.number} then r.n[{place}] else 0 end")
     place = PLACED[by].format(label="r.place") if by in PLACES else ""
     return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, {columns}
       from rollup as r {place}
-     where r.line = :line and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi and {_FILTERS}
+     where r.line in ({", ".join(str(line.number) for line in lines)}) and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi and {_FILTERS}
      group by 1""")
+
+
+def stored(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], by: str) -> pd.DataFrame:
+    """What touched complaints still count for in these cells, with a minus: <code>_den and <code>_num by group."""
+    p, first = cells.params, core.lines[0]
+    facts = db.once(conn, ("facts", *cells.touched), lambda: conn.execute(_FACTS, {"touched": cells.touched}).all())
+    group = _group(conn, by, p)
+    label, day = LABEL[first.unit_of].format("")[1:], DAY[first.cohort].format("")[1:]
+    columns = [(code, part) for code in codes for part in ("den", "num") if (code, part) in first._places()]
+    found: dict = {}
+    for fact in facts:
+        place = getattr(fact, label)
+        on = date(2000, 1, 1) if first.cohort == "open" else getattr(fact, day)
+        if (on is None or not core.params["first"] <= on < core.params["last"] or not p["lo"] <= place <= p["hi"] or p["category"] not in (None, fact.category_id)
+                or p["channel"] not in (None, fact.channel_id) or not any(fact.bits[line.number - 1] for line in core.lines)):
+            continue
+        sums = found.setdefault(group(place, on, fact), dict.fromkeys((f"{code}_{part}" for code, part in columns), 0))
+        for line in core.lines:
+            for code, part in columns:
+                sums[f"{code}_{part}"] -= (fact.bits[line.number - 1] or 0) >> line.place(code, part) - 1 & 1
+    return pd.DataFrame.from_dict(found, orient="index", columns=[f"{code}_{part}" for code, part in columns]).rename_axis("grp")
+
+
+_FACTS = text("""
+    select label, about_label, charged_label, category_id, channel_id, bits, received_day, case when isfinite(due_day) then due_day end as due_day, closed_day, promised_on, late5_day
+      from rollup_fact where complaint_id = any (cast(:touched as bigint[]))""")
+
+
+def _group(conn: Connection, by: str, params: dict) -> Callable[[int, date, Row], object]:
+    """The groups of `_GROUP` for one complaint: by its label, the line's day, its fact."""
+    def week(day: date) -> str:
+        return str(day - timedelta(days=day.weekday()))
+
+    def names(table: str) -> dict[int, str]:
+        return db.once(conn, ("names", table), lambda: dict(conn.execute(text(f"select {table}_id, name from {table}")).all()))      # one of two words, from here
+
+    if by in _BELOW:
+        places = db.once(conn, ("places", by, params["parent"]), lambda: conn.execute(_placed(by), {"parent": params["parent"]}).all())
+        at, shift = {row.label: row.group_id for row in places}, places[0].shift if places else 0
+        if by == "child_week":
+            return lambda place, day, fact: None if (found := at.get(place >> shift << shift)) is None else f"{found} {week(day)}"
+        return lambda place, day, fact: at.get(place >> shift << shift)
+    return {"all": lambda place, day, fact: "all", "category_id": lambda place, day, fact: fact.category_id, "channel_id": lambda place, day, fact: fact.channel_id,
+            "category": lambda place, day, fact: names("category")[fact.category_id], "channel": lambda place, day, fact: names("channel")[fact.channel_id],
+            "category_channel": lambda place, day, fact: fact.category_id * 1000 + fact.channel_id, "week": lambda place, day, fact: week(day),
+            "month": lambda place, day, fact: f"{day:%Y-%m}", "category_day": lambda place, day, fact: f"{fact.category_id} {day}"}[by]
 
 
 @cache
-def _stored_statement(codes: tuple[str, ...], by: str) -> TextClause:
-    """What touched complaints still count for in the cells, with a minus."""
-    from queries.figures import PLACED, PLACES, SCOPE
-    line = LINE_OF[codes[0]]
-    bits, label, day = f"r.bits[{line.number}]", LABEL[line.unit_of].format("r"), DAY[line.cohort].format("r")
-    columns = ", ".join(f"- sum(({bits} >> {line.place(code, part) - 1}) & 1)::bigint as {code}_{part}"
-                        for code in codes for part in ("den", "num") if (code, part) in line._places())
-    place = PLACED[by].format(label=label) if by in PLACES else ""
-    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by].replace("r.day", day)} as grp, {columns}
-      from rollup_fact as r {place}
-     where r.complaint_id = any (cast(:touched as bigint[])) and {bits} <> 0 and {day} >= :first and {day} < :last and {SCOPE.format(label=label)} and {_FILTERS}
-     group by 1""")
+def _placed(by: str) -> TextClause:
+    from queries.figures import PLACED, PLACES
+    shift = PLACED[by].split(" >> ")[1].split(") << ")[0]
+    return text(f"with {PLACES[by]} select group_id, label, {shift} as shift from place")
 
 
 # -- what came in and went out: the ledger, stocks at a midnight --------------------------------------------------------------------------
@@ -249,35 +414,37 @@ def edges(conn: Connection, params: dict, by: str = "all") -> "Edges | None":
     cells = serving(conn, params, by)
     if cells is None or cells.level > 1:
         return None
-    level = -1 if by == "all" and params["lo"] <= 0 else cells.level
-    return Edges(params, next(g for g in EDGE_GRAINS if g.level == level), cells.touched)
+    return Edges(params, -1 if by == "all" and params["lo"] <= 0 else cells.level, cells.touched, cells.again)
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Sums of edges; `touched` complaints are left out of them, to be read raw in their stead."""
+    """Sums of edges; `touched` complaints are left out of them, `again` are to be read raw in their stead."""
     params: dict
-    grain: Grain
+    level: int
     touched: list[int]
+    again: list[int]
 
-    def by_day(self, conn: Connection, by: str, until: date) -> list[Row]:
-        """Rows (grp, day, and a count for each kind of EDGE by its name) of the days before `until`, in order."""
-        more = {"grain": self.grain.number, "shift": SHIFTS[self.grain.level], "until": until, "touched": self.touched}
+    def by_day(self, conn: Connection, by: str, since: date, until: date) -> list[Row]:
+        """Rows (grp, day, and a count for each kind of EDGE by its name) in order: each month before that of `since` as its first day, then each day
+        before `until`."""
+        days, months = EDGE_GRAINS[self.level]
+        more = {"days": days.number, "months": months.number, "shift": SHIFTS[self.level], "month": since.replace(day=1), "until": until, "touched": self.touched}
         return list(conn.execute(_edge_statement(by, bool(self.touched)), self.params | more))
 
 
 @cache
 def _edge_statement(by: str, touched: bool) -> TextClause:
     from queries.figures import PLACED, PLACES
-    sums = ", ".join(f"sum(r.n[{kind}])::bigint as {name}" for name, kind in EDGE.items())
+    cells = f"""select r.place, r.day, {", ".join(f"r.n[{kind}] as {name}" for name, kind in EDGE.items())}
+              from rollup as r where r.line = {EDGES} and r.place between :lo and :hi"""
     less = f"""
           union all
-        select e.place, e.day, (select array_agg(case when k = e.kind then -1 else 0 end order by k) from generate_series(1, {len(EDGE)}) as k)
+        select e.place, case when e.day < :month then date_trunc('month', e.day)::date else e.day end, {", ".join(f"-(e.kind = {kind})::int" for kind in EDGE.values())}
           from rollup_fact as f cross join lateral rollup_edge_cells(f.edges, :shift) as e
          where f.complaint_id = any (cast(:touched as bigint[])) and e.place between :lo and :hi and e.day < :until""" if touched else ""
-    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, r.day, {sums}
-      from (select r.place, r.day, r.n from rollup as r
-             where r.line = {EDGES} and r.grain = :grain and r.place between :lo and :hi and r.day < :until{less}) as r
+    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, r.day, {", ".join(f"sum(r.{name})::bigint as {name}" for name in EDGE)}
+      from ({cells} and r.grain = :months and r.day < :month union all {cells} and r.grain = :days and r.day >= :month and r.day < :until{less}) as r
       {PLACED[by].format(label="r.place") if by in PLACES else ""}
      group by 1, 2 order by 2""")
 
@@ -286,16 +453,24 @@ def _edge_statement(by: str, touched: bool) -> TextClause:
 
 def _bits(line: Line) -> str:
     """One bit for each count; only of what is settled, but for what a receipt already decides."""
+    held = f"s.clock = '{line.clock}' and s.left_at > look_at"
     of = {"received": f"s.clock = '{line.clock}'", "due": f"s.clock = '{line.clock}' and s.left_at <= look_at and s.due_at is not null",
-          "closed": f"s.clock = '{line.clock}' and s.ended_at <= look_at", "open": f"s.clock = '{line.clock}' and s.left_at > look_at",
-          "promise": f"s.clock = '{line.clock}' and s.left_at > look_at"}[line.cohort]
+          "closed": f"s.clock = '{line.clock}' and s.ended_at <= look_at", "open": held, "promise": held, "late": f"{held} and s.due_at is not null",
+          "late5": f"{held} and s.due_at is not null"}[line.cohort]
     parts = []
     for (code, part), place in line._places().items():
         i = CATALOGUE[code]
-        den = "urged.promised_on is not null" if code == PROMISED else i.den
-        holds = f"({den})" if part == "den" else f"({den}) and ({i.num})"
+        den, num = ("urged.promised_on is not null" if code == PROMISED else i.den), i.num
+        if line.cohort in ("late", "late5"):
+            den, num = _once_late(den), num and _once_late(num)
+        holds = f"({den})" if part == "den" else f"({den}) and ({num})"
         parts.append(f"((({holds}) is true)::int::bigint << {place - 1})")
     return f"case when {of} then\n               " + "\n             | ".join(parts) + " end"
+
+
+def _once_late(predicate: str) -> str:
+    """What a predicate says of an open complaint from the day after its limit, or the day from which it is that late."""
+    return re.sub(r"\bs\.state\b", "'E'::\"char\"", re.sub(r"s\.days_late > \d+|s\.due_at < :as_of", "true", predicate))
 
 
 def _look() -> str:
@@ -314,53 +489,78 @@ def _look() -> str:
                case when s.clock = 'r' and s.left_at > look_at then urged.promised_on end, s.days_used,
                array[{bits}],
                case when s.clock = 'r' and s.ended_at <= look_at and s.state <> 'X' then array[{links}] end,
-               case when s.clock = 'r' then e.edges end, look_at
+               case when s.clock = 'r' then e.edges end, look_at,
+               case when s.clock = 'r' and s.left_at > look_at then
+                    (select w.day from workday as w where w.calendar_id = s.calendar_id and w.working and w.ordinal = s.due_ord + 6) end,
+               case when s.clock = 'r' then g.urges end
           from {facts(bits, 'links. urged.')}
           join calendar as k on k.calendar_id = s.calendar_id
           left join rollup_edges(ids) as e on e.complaint_id = s.complaint_id
+          left join rollup_urges(ids, look_at) as g on g.complaint_id = s.complaint_id
          cross join rollup_head as h
          where s.clock in ({", ".join(f"'{clock}'" for clock in sorted({line.clock for line in LINES.values()}))}) and s.complaint_id = any (ids)"""
     return f"""create or replace function rollup_look(ids bigint[], look_at timestamptz) returns setof rollup_fact language sql stable
         security definer set search_path = desk, pg_temp as $look${body.replace(':as_of', 'look_at')} $look$"""
 
 
-def _cells(line: Line) -> tuple[str, str, str]:
-    """Day, label and counts of one line, of rows `f` with their weight `w` (+1 or -1)."""
-    column = f"f.bits[{line.number}]"
-    counts = ", ".join(f"sum(w * (({column} >> {place}) & 1)::int)" for place in range(line.width))
-    return DAY[line.cohort].format("f"), f"{LABEL[line.unit_of].format('f')}", f"array[{counts}]::int[]"
+def _cells(rows: str, where: str, label: str, day: str, counts: list[tuple[str, str]], grains: tuple[Grain, ...], more: str = "") -> str:
+    """These rows (facts `f`, weight w) added up in each grain: grain, place, day, category_id, channel_id, restricted and the counts. By branch, day,
+    category and channel first, and the wider grains from that; `more` is one more column to keep apart."""
+    from_base, deep = [g for g in grains if g.level <= 1], [g for g in grains if g.level > 1]
+    cut, names, apart = SHIFTS[1], [name for name, _ in counts], f", {more}" if more else ""
+    sums = ", ".join(f"{count} as {name}" for name, count in counts)
+    group = f"group by g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted{apart}"
+    keys = "g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted"
+    wide = f"""select {keys}{apart}, {", ".join(f"sum({name})::int as {name}" for name in names)}
+              from base as f cross join lateral (values {_places(from_base, "f.day", "f.place")}) as g (grain, place, day, category_id, channel_id) {group}"""
+    below = f"""
+            union all
+            select {keys}{apart}, {sums}
+              from {rows} cross join lateral (values {_places(deep, day, label)}) as g (grain, place, day, category_id, channel_id)
+             where {where} {group}""" if deep else ""
+    return f"""with base as materialized (
+            select ({label} >> {cut}) << {cut} as place, {day} as day, f.category_id, f.channel_id, f.restricted{apart}, {sums}
+              from {rows} where {where} group by 1, 2, 3, 4, 5{", 6" if more else ""})
+            {wide}{below}"""
 
 
-def _spread(day: str, label: str, grains: tuple[Grain, ...] = GRAINS) -> str:
+def _places(grains: list[Grain], day: str, label: str) -> str:
     """A row in each grain: its place and day."""
     step = {"day": day, "week": f"date_trunc('week', {day})::date", "month": f"date_trunc('month', {day})::date"}
     return ", ".join(f"({g.number}, ({label} >> {SHIFTS[g.level]}) << {SHIFTS[g.level]}, {step[g.step]}, "
                      + ("f.category_id" if g.each else "0::smallint") + (", f.channel_id)" if g.each == "ch" else ", 0::smallint)") for g in grains)
 
 
+KEYS = "grain, place, day, category_id, channel_id, restricted"
+
+
 def _sums(rows: str) -> Iterator[tuple[int, str]]:
     """Number of each line, and the cells that these rows (columns w and those of rollup_fact) add up to, without those of nothing."""
-    group = "group by g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted"
     for line in LINES.values():
-        day, label, counts = _cells(line)
-        yield line.number, f"""select * from (
-            select g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted, {counts} as n
-              from {rows} as f cross join lateral (values {_spread(day, label)}) as g (grain, place, day, category_id, channel_id)
-             where f.bits[{line.number}] <> 0 and {day} is not null and isfinite({day}) {group}) as x where n <> array_fill(0, array[{line.width}])"""
-    closed = LINES["closed", "charged", "r"]
-    done = f"f.bits[{closed.number}] & (1::bigint << {closed.place('days_done', 'den') - 1}) <> 0"
-    for number, days, where in ((DAYS, "f.days_used", done), *((number, f"f.links[{place}]", "true") for place, number in enumerate(LINKS, 1))):
-        yield number, f"""select grain, place, day, category_id, channel_id, restricted, rollup_by_days(array_agg(days), array_agg(n)) as n from (
-            select g.grain, g.place, g.day, g.category_id, g.channel_id, f.restricted, greatest({days}, 0) as days, sum(w)::int as n
-              from {rows} as f cross join lateral (values {_spread("f.closed_day", "f.charged_label", OF_DAYS)}) as g (grain, place, day, category_id, channel_id)
-             where f.clock = 'r' and {days} is not null and f.closed_day is not null and {where} {group}, greatest({days}, 0)) as x
-             where n <> 0 group by grain, place, day, category_id, channel_id, restricted"""
-    sums = ", ".join(f"coalesce(sum(w) filter (where e.kind = {kind}), 0)" for kind in EDGE.values())
-    yield EDGES, f"""select * from (
-            select g.grain, e.place, e.day, 0::smallint as category_id, 0::smallint as channel_id, f.restricted, array[{sums}]::int[] as n
-              from {rows} as f cross join (values {", ".join(f"({g.number}, {SHIFTS[g.level]})" for g in EDGE_GRAINS)}) as g (grain, shift)
+        column, day = f"f.bits[{line.number}]", DAY[line.cohort].format("f")
+        counts = [(f"k{place}", f"sum(w * (({column} >> {place}) & 1)::int)::int") for place in range(line.width)]
+        cells = _cells(f"{rows} as f", f"{column} <> 0 and {day} is not null and isfinite({day})", LABEL[line.unit_of].format("f"), day, counts, GRAINS)
+        yield line.number, f"select {KEYS}, n from (select {KEYS}, array[{', '.join(name for name, _ in counts)}] as n from ({cells}) as x) as y where n <> array_fill(0, array[{line.width}])"
+    for spread in SPREADS.values():
+        where = f"f.clock = 'r' and ({spread.value}) is not null and ({spread.day}) is not null and isfinite({spread.day}) and ({spread.where})"
+        cells = _cells(f"(select f.*, ({spread.value}) as days, ({spread.day}) as at from {rows} as f {spread.of} where {where}) as f", "true", LABEL[spread.label].format("f"), "f.at",
+                       [("n", "sum(w)::int")], spread.grains, "days")
+        yield spread.number, f"select {KEYS}, rollup_by_days(array_agg(days), array_agg(n)) as n from ({cells}) as x where n <> 0 group by {KEYS}"
+    kinds = [f"k{kind}" for kind in EDGE.values()]
+    days, months = ([grains[place] for grains in EDGE_GRAINS.values()] for place in (0, 1))
+    month_of = ", ".join(f"({day.number}, {month.number})" for day, month in zip(days, months))
+    sums = ", ".join(f"coalesce(sum(w) filter (where e.kind = {kind}), 0)::int as k{kind}" for kind in EDGE.values())
+    yield EDGES, f"""with each as materialized (
+            select g.grain, e.place, e.day, f.restricted, {sums}
+              from {rows} as f cross join (values {", ".join(f"({g.number}, {SHIFTS[g.level]})" for g in days)}) as g (grain, shift)
              cross join lateral rollup_edge_cells(f.edges, g.shift) as e
-             group by g.grain, e.place, e.day, f.restricted) as x where n <> array_fill(0, array[{len(EDGE)}])"""
+             group by g.grain, e.place, e.day, f.restricted)
+        select grain, place, day, 0::smallint as category_id, 0::smallint as channel_id, restricted, n from (
+            select grain, place, day, restricted, array[{", ".join(kinds)}] as n from each
+            union all
+            select m.month, x.place, date_trunc('month', x.day)::date, x.restricted, array[{", ".join(f"sum({kind})::int" for kind in kinds)}]
+              from each as x join (values {month_of}) as m (grain, month) on m.grain = x.grain group by 1, 2, 3, 4) as y
+         where n <> array_fill(0, array[{len(EDGE)}])"""
 
 
 def _adds(rows: str) -> Iterator[str]:
@@ -458,7 +658,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda 
 def check(conn: Connection, *, told: Callable[[int, int], None] = lambda done, total: None) -> tuple[list[int], int]:
     """Look at every complaint again and add everything up again, as the schema's owner: complaints that count for something else than is stored
     (without those that wait for a fold), and how many cells differ from the stored complaints' sums. ([], 0) = equal to the raw rows."""
-    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges"
+    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges, late5_day, urges"
     wrong: list[int] = []
     last = conn.execute(text("select coalesce(max(complaint_id), 0) from complaint")).scalar_one()
     for start in range(0, last + 1, CHUNK):

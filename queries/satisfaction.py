@@ -5,12 +5,14 @@ from functools import lru_cache
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries.figures import _group, _where, within
+from queries import figures
+from queries.figures import _where, within
 from queries.indicators import CATALOGUE, facts
 
 MONTHLY = ("satisfaction", "reach_rate")
 SHOWN = 200
 # What is most urgent first: scores that nobody has followed up, the newest call first; of calls, who waits longest.
+HEARD = {"low_score": "dissatisfied", "call_again": "unreachable"}      # what the office must have heard once: few among very many
 ORDERS = {"low_score": "followed.step is not null, office.at desc, s.complaint_id",
           "call_again": "office.at, s.complaint_id"}
 
@@ -20,29 +22,8 @@ def by_month(conn: Connection, *, as_of: datetime, start: datetime, end: datetim
              zone: str = "Asia/Shanghai") -> pd.DataFrame:
     """`satisfaction` and `reach_rate` of the catalogue by month of being done: index 'YYYY-MM', columns `<code>_den`
     and `<code>_num`."""
-    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone)
-    params |= within(conn, unit)
-    statement = _by_month(conn.execute(_MOST, params).scalar_one())
-    return pd.read_sql(statement, conn, params=params, index_col="grp").astype("int64").sort_index()
-
-
-_MOST = text("select 2 * count(*) filter (where u.label between :lo and :hi) > count(*) from unit as u")
-# Both denominators ask for a call of the office's own: where most units are asked about, a year's complaints without one
-# need not be looked at. A few units have few complaints, and looking at every call would take longer.
-_CALLED = """and s.complaint_id = any (array(select x.complaint_id from call_back as x
-                                              where x.by_whom = 'office' and x.at <= :as_of))"""
-
-
-@lru_cache(maxsize=2)
-def _by_month(most: bool) -> TextClause:
-    some = [CATALOGUE[code] for code in MONTHLY]
-    columns = ", ".join(f"count(*) filter (where {i.den}) as {i.code}_den, "
-                        f"count(*) filter (where ({i.den}) and ({i.num})) as {i.code}_num" for i in some)
-    only = " or ".join(f"({i.den})" for i in some)
-    return text(f"""select {_group('month', some[0])} as grp, {columns}
-      from {facts(columns)}
-     where {_where(some[0])} and ({only}) {_CALLED * most}
-     group by 1""")
+    return figures.counts(conn, MONTHLY, as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone,
+                          by="month").sort_index()
 
 
 def calls(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
@@ -67,7 +48,7 @@ def _calls(code: str) -> TextClause:
         select s.complaint_id, s.ended_at as done_at, office.at as called_at, office.outcome, office.tried,
                {step} as step, count(*) over () as total, row_number() over (order by {ORDERS[code]}) as place
           from {facts('c.', i.den, step)}
-         where {_where(i)} and ({i.den})
+         where {_where(i)} and ({i.den}) and s.complaint_id in (select office_heard('{HEARD[code]}'))
          order by {ORDERS[code]} limit :limit)
     select p.complaint_id, c.complaint_no, c.about_unit_id, c.category_id, c.title,
            mask_text(b.words) as words, p.done_at, p.called_at, p.outcome, p.tried, p.step, p.total

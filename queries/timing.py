@@ -9,7 +9,7 @@ from functools import lru_cache
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries.figures import _days_statement, _where, within
+from queries.figures import ONLY, _where, day_counts, day_figures, middle, spread_over, within
 from queries.indicators import CATALOGUE, facts
 
 LINKS = ("dispatch", "sign", "handle", "close")     # received → dispatched → first signed for → first answered → done
@@ -26,8 +26,8 @@ _ORDINAL = """(select w.ordinal from workday w
                  where w.calendar_id = d.calendar_id and w.day = (d.{moment}_at at time zone k.tz)::date) as {moment}"""
 
 
-@lru_cache(maxsize=1)
-def _links_statement() -> TextClause:
+@lru_cache(maxsize=4)
+def _links_statement(only: str = "") -> TextClause:
     marks = ",\n               ".join(f"({CATALOGUE[f'link_{code}'].den}) as {code}" for code in LINKS)
     ordinals = ",\n               ".join(_ORDINAL.format(moment=one) for one in ("dispatched", "signed", "replied"))
     ends = spent("d.started_ord", "d.days_used", {moment: f"d.{moment}" for moment in ("dispatched", "signed", "replied")})
@@ -39,19 +39,16 @@ def _links_statement() -> TextClause:
                links.dispatched_at, links.signed_at, links.replied_at,
                {marks}
               from {facts("links.")}
-             where {_where(CATALOGUE["link_dispatch"])} and s.state <> 'X'
+             where {_where(CATALOGUE["link_dispatch"])}{ONLY[only]} and s.state <> 'X'
         ), dated as materialized (
             select d.*, {ordinals}
               from done d join calendar k on k.calendar_id = d.calendar_id
         ), spent as (
             select l.place, l.link, l.days
               from dated d
-             cross join lateral ({days}
-         union all select {len(LINKS) + 1}, 'all', d.days_used) as l (place, link, days)
+             cross join lateral ({days}) as l (place, link, days)
         )
-        select link, count(*) as n, percentile_cont(0.5) within group (order by days) as median,
-               percentile_cont(0.9) within group (order by days) as p90, coalesce(sum(days), 0)::int as days
-          from spent group by place, link order by place""")
+        select 'all' as grp, link as name, days as value, count(*) as n from spent where days is not null group by place, link, days""")
 
 
 def links(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
@@ -62,10 +59,13 @@ def links(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, 
     Index: `LINKS` and "all" (receipt to done); columns n (complaints), median, p90 (null where there are none), days
     (their sum).
     """
-    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone)
-    params |= within(conn, unit)
-    table = pd.read_sql(_links_statement(), conn, params=params, index_col="link").reindex([*LINKS, "all"])
-    return table.assign(**{name: table[name].fillna(0).astype("int64") for name in ("n", "days")})
+    params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=None) | within(conn, unit)
+    found = pd.concat([spread_over(conn, params, "all", LINKS, _links_statement), day_counts(conn, params, "all").assign(name="all")])
+    rows = {}
+    for link in (*LINKS, "all"):
+        some = found[found["name"] == link]
+        rows[link] = (int(some["n"].sum()), middle(some, 0.5), middle(some, 0.9), int((some["value"] * some["n"]).sum()))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["n", "median", "p90", "days"]).rename_axis("link").astype({"median": "float64", "p90": "float64"})
 
 
 def days(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, by: str = "all",
@@ -74,4 +74,4 @@ def days(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, b
     """Working days to done by group, done in the period, without excluded: days_median, days_p90, days_mean, days_n."""
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone,
                   parent=parent) | within(conn, unit)
-    return pd.read_sql(_days_statement(by), conn, params=params, index_col="grp")
+    return day_figures(day_counts(conn, params, by))

@@ -1,10 +1,11 @@
 """The tree of units, and the lists that filters offer: scoped, like everything."""
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from queries import figures
+from queries import figures, rollups
 
 _TREE = text("""
     select u.unit_id, u.parent_id, u.kind, u.code, u.name, u.short, u.name_en, u.short_en, u.level, u.label, u.label_end, u.focus, u.active, u.source_id
@@ -37,21 +38,49 @@ def channels(conn: Connection) -> pd.DataFrame:
 
 def peers(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, parent: int | None, category: int | None = None,
           channel: int | None = None, source: int | None = None, zone: str) -> pd.DataFrame:
-    """Children of `parent` (and itself): unit_id, compliance_num, compliance_den, overdue_open, longest (working days late)."""
-    where = dict(as_of=as_of, start=start, end=end, unit=parent, category=category, channel=channel, source=source, zone=zone)
-    table = figures.counts(conn, ("compliance", "overdue_open"), by="child", parent=parent, **where)
-    longest = pd.read_sql(_LONGEST, conn, params=dict(as_of=as_of, category=category, channel=channel, source=source, parent=parent)
-                          | figures.within(conn, parent), index_col="grp")
-    return table.rename(columns={"overdue_open_den": "overdue_open"}).join(longest).rename_axis("unit_id").reset_index()
+    """Children of `parent` (and itself): unit_id, compliance_num, compliance_den of the period, and at its end, or now where it has not ended, overdue_open and
+    longest (working days late)."""
+    where = dict(start=start, end=end, unit=parent, category=category, channel=channel, source=source, zone=zone, by="child", parent=parent)
+    moment = min(end, as_of)
+    table = figures.counts(conn, ("compliance",), as_of=as_of, **where).join(figures.counts(conn, ("overdue_open",), as_of=moment, **where), how="outer").fillna(0).astype("int64")
+    return table.rename(columns={"overdue_open_den": "overdue_open"}).join(_longest(conn, as_of, moment, where)).rename_axis("unit_id").reset_index()
 
 
-_LONGEST = text(f"""with {figures.PLACE}
-    select place.group_id as grp, max(s.days_late) as longest
-      from state(:as_of) as s
+def _longest(conn: Connection, as_of: datetime, moment: datetime, where: dict) -> pd.Series:
+    """Working days late of the one longest overdue at `moment`, by group: among what is open now and what has left since."""
+    params = where | figures.within(conn, where["unit"]) | {"as_of": as_of}
+    cells, at = rollups.serving(conn, params, "child"), params | {"as_of": moment, "touched": None}
+    found = [pd.read_sql(_LEFT_LATE, conn, params=at, index_col="grp")]
+    days = cells and cells.home and rollups.earliest(conn, cells, moment.astimezone(ZoneInfo(where["zone"])).date() + timedelta(days=1))
+    if not cells or days in (None, False):
+        found.append(pd.read_sql(_OPEN_LATE, conn, params=at, index_col="grp"))
+    else:                                     # the cells know the earliest day: from there the index finds the first that was there already
+        found.append(pd.read_sql(_EARLIEST, conn, params=at | {"groups": list(days), "days": list(days.values())}, index_col="grp"))
+        if cells.again:
+            found.append(pd.read_sql(_OPEN_LATE, conn, params=at | {"touched": cells.again}, index_col="grp"))
+    return pd.concat([some for some in found if len(some)] or found[:1])["longest"].groupby(level=0).max()
+
+
+_WAS_LATE = f"""s.clock = 'r' and s.due_at < :as_of and s.valid_from <= :as_of and {figures.SCOPE.format(label='s.charged_label')} and {figures.FILTERS}"""
+_BY_PLACE = f"""with {figures.PLACE}
+    select place.group_id as grp, max(w.ordinal - s.due_ord) as longest
+      from clock_span as s
+      join calendar as k on k.calendar_id = s.calendar_id
+      join workday as w on w.calendar_id = k.calendar_id and w.day = (:as_of at time zone k.tz)::date
       {figures.PLACED["child"].format(label="s.charged_label")}
-     where s.clock = 'r' and s.left_at > :as_of and s.state = 'E' and {figures.SCOPE.format(label='s.charged_label')} and {figures.FILTERS}
-       and place.group_id is not null
-     group by 1""")
+     where {_WAS_LATE} and place.group_id is not null"""
+_OPEN_LATE = text(f"""{_BY_PLACE} and s.left_at = 'infinity' and (cast(:touched as bigint[]) is null or s.complaint_id = any (cast(:touched as bigint[]))) group by 1""")
+_LEFT_LATE = text(f"""{_BY_PLACE} and s.left_at > s.due_at and s.left_at < 'infinity' and s.left_at > :as_of and s.valid_to > :as_of group by 1""")
+_EARLIEST = text(f"""
+    select p.grp, w.ordinal - s.due_ord as longest
+      from unnest(cast(:groups as int[]), cast(:days as date[])) as p (grp, day)
+      join unit as u on u.unit_id = p.grp
+     cross join lateral (select s.due_ord, s.calendar_id from clock_span as s
+                          where s.left_at = 'infinity' and s.due_at >= (p.day::timestamp at time zone :zone) and {_WAS_LATE}
+                            and s.charged_label between u.label and case when u.unit_id is not distinct from cast(:parent as int) then u.label else u.label_end end
+                          order by s.due_at limit 1) as s
+      join calendar as k on k.calendar_id = s.calendar_id
+      join workday as w on w.calendar_id = k.calendar_id and w.day = (:as_of at time zone k.tz)::date""")
 
 
 def weekly(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, parent: int | None, category: int | None = None,

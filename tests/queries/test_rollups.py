@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from queries import connect, db, demo, figures, ledger, rollups
+from queries import connect, db, demo, figures, ledger, profile, rollups, timing, units
 from queries.demo import simulate
+from queries.indicators import DIFFERENT
 from tests.conftest import cloned, logins
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -46,7 +47,7 @@ def questions(office, seed: int, n: int):
     rng = random.Random(seed)
     engine = create_engine(office["admin"], poolclass=NullPool)
     with engine.connect() as conn:
-        units = [tuple(row) for row in conn.execute(text("select unit_id, level from desk.unit where level <= 3"))]
+        places = [tuple(row) for row in conn.execute(text("select unit_id, level from desk.unit where level <= 3"))]
         categories = list(conn.execute(text("select category_id from desk.category where pack = 'bank'")).scalars())
         channels = list(conn.execute(text("select channel_id from desk.channel where pack = 'bank'")).scalars())
     viewers = [db.viewer_of(office, login) for login in LOGINS]
@@ -56,7 +57,7 @@ def questions(office, seed: int, n: int):
         start = start.replace(day=1) if rng.random() < 0.4 else start - timedelta(days=start.weekday()) if rng.random() < 0.5 else start
         end = start + timedelta(days=rng.choice((7, 14, 30, 61, 182, 365)))
         end = max(end.replace(day=1) if rng.random() < 0.4 else end, start + timedelta(days=1))
-        unit = rng.choice([None, None, *(u for u, level in rng.sample(units, 4) if level <= 2)])
+        unit = rng.choice([None, None, *(u for u, level in rng.sample(places, 4) if level <= 2)])
         line = rng.choice(list(rollups.LINES.values()))
         codes = tuple(rng.sample(line.codes, min(len(line.codes), rng.randrange(1, 6))))
         yield rng.choice(viewers), codes, dict(start=start, end=end, unit=unit, parent=rng.choice([unit, 1]), by=rng.choice(list(rollups._STEPS)), zone=ZONE.key,
@@ -100,6 +101,41 @@ def test_random_questions_have_the_same_answer(office, owner, monkeypatch, seed)
         assert same(one, two), (viewer.login, codes, ask)
         served += used
     assert served > 15
+
+
+TWO_DAYS = ("urged", "urge_acknowledged", "urge_done", "received_due", "received_met", "compliance_first", *DIFFERENT)
+ASKS = {"counts": lambda conn, rng, ask: figures.counts(conn, tuple(rng.sample(TWO_DAYS, 3)), **ask | {"by": rng.choice(figures._TIMELESS)}),
+        "links": lambda conn, rng, ask: timing.links(conn, **{name: value for name, value in ask.items() if name not in ("by", "parent")}),
+        "days": lambda conn, rng, ask: timing.days(conn, **ask | {"by": rng.choice(("all", "child", "month", "category", "channel_id"))}),
+        "profile": lambda conn, rng, ask: profile.days(conn, **ask | {"by": rng.choice(("child", "level")), "parent": ask["parent"] or 1}).set_index(["unit_id", "days"]),
+        "effect": lambda conn, rng, ask: pd.DataFrame({"days": [figures.urge_effect(conn, **{name: value for name, value in ask.items() if name not in ("by", "parent")})]}),
+        "peers": lambda conn, rng, ask: units.peers(conn, **{name: value for name, value in ask.items() if name not in ("by", "unit")}).set_index("unit_id")}
+
+
+@pytest.mark.parametrize("what", ASKS)
+def test_what_depends_on_two_days_and_histograms_have_the_same_answer(office, owner, monkeypatch, what):
+    served, spread = 0, rollups.spread
+
+    def watched(*args):
+        nonlocal served
+        served += 1
+        return spread(*args)
+
+    monkeypatch.setattr(rollups, "spread", watched)
+    for place, (viewer, _, ask) in enumerate(questions(office, 31, 40)):
+        if place % 20 == 0:
+            touch(owner, 310 + place)
+        as_of = db.tick(office, viewer)[1]
+        if place % 20 == 10:
+            fold(owner)
+        if place % 4 == 0:                          # the week or month that has not ended
+            ask["end"] = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=3)
+        asks = [lambda conn: ASKS[what](conn, random.Random(place), ask | {"as_of": as_of})]
+        with db.reading(office, viewer) as conn:
+            one, two, _ = both(conn, monkeypatch, asks[0])
+        one, two = (table.astype("float64").loc[(table.fillna(0) != 0).any(axis=1)].sort_index() for table in (one, two))
+        pd.testing.assert_frame_equal(one, two, check_index_type=False, check_exact=what != "days", obj=f"{viewer.login} {ask}")
+    assert served > 6 or what == "peers", served
 
 
 def touch(owner, seed: int, n: int = 12) -> None:

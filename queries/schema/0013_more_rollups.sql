@@ -1,0 +1,110 @@
+-- More kept counted: what is late by the day its limit ran out, urges, what lies in two cohorts, days at the links for any filter. What is counted
+-- is compiled from queries/rollups.py, as before; here is what it is put together from.
+
+alter table rollup_fact add late5_day date,      -- of what is open: from this day on it is more than five working days late
+                        add urges int[];         -- see rollup_urges()
+create index rollup_fact_negative on rollup_fact (closed_day) where days_used < 0;      -- done before received: not in a histogram
+
+-- What an event does not move: said about a case, not done in it.
+create function moves(code text) returns boolean language sql immutable parallel safe as $$
+    select code not in ('urged', 'urge_acknowledged', 'corrected', 'noted', 'marked', 'contested', 'contest_decided') $$;
+
+-- Urges of these complaints, five numbers each: day (since 2000), days since the urge before (-1: the first), the same among those signed for
+-- (-2: not signed for), whether the complaint is done, working days to the first movement (-1: none). With the days since the one before,
+-- complaints urged in a period can be counted once from cells by day: an urge counts whose forerunner lies before the period.
+create function rollup_urges(ids bigint[], t timestamptz) returns table (complaint_id bigint, urges int[]) language sql stable rows 1000
+security definer set search_path = desk, pg_temp as $$
+    with sent as (
+        select g.complaint_id, g.urge_id, g.sent_at, (g.sent_at at time zone h.zone)::date - date '2000-01-01' as day, coalesce(g.acknowledged_at <= t, false) as signed,
+               coalesce(s.ended_at <= t, false) as done, s.calendar_id
+          from urge g
+          join clock_span s on s.complaint_id = g.complaint_id and s.clock = 'r' and s.valid_from <= t and t < s.valid_to
+         cross join rollup_head h
+         where g.complaint_id = any (ids) and g.sent_at <= t
+    ), apart as (
+        select x.*, coalesce(x.day - lag(x.day) over w, -1) as gap,
+               case when x.signed then coalesce(x.day - max(x.day) filter (where x.signed) over (w rows between unbounded preceding and 1 preceding), -1) else -2 end as signed_gap
+          from sent x window w as (partition by x.complaint_id order by x.sent_at, x.urge_id)
+    )
+    select x.complaint_id, array_agg(v.n order by x.sent_at, x.urge_id, v.p)
+      from apart x
+      join calendar k using (calendar_id)
+      left join lateral (select min(e.at) as at from event e where e.complaint_id = x.complaint_id and e.at > x.sent_at and e.at <= t and moves(e.code)) m on true
+      left join workday a on a.calendar_id = x.calendar_id and a.day = (x.sent_at at time zone k.tz)::date
+      left join workday b on b.calendar_id = x.calendar_id and b.day = (m.at at time zone k.tz)::date
+     cross join lateral (values (1, x.day), (2, x.gap), (3, x.signed_gap), (4, x.done::int), (5, coalesce(b.ordinal - a.ordinal, -1))) v (p, n)
+     group by x.complaint_id $$;
+
+-- One of the lines of urges, as (day, value): 1 urged, 2 signed for, 3 done since: days since the one before, plus one (0: the first; at most 401);
+-- 4 working days to the first movement.
+create function rollup_urge_values(urges int[], which int) returns table (day date, value int) language sql immutable parallel safe as $$
+    select date '2000-01-01' + urges[i], least(case which when 2 then urges[i + 2] when 4 then urges[i + 4] - 1 else urges[i + 1] end + 1, case which when 4 then 5000 else 401 end)
+      from generate_series(1, cardinality(urges), 5) as i
+     where case which when 2 then urges[i + 2] > -2 when 3 then urges[i + 3] = 1 when 4 then urges[i + 4] >= 0 else true end $$;
+
+-- A signed number of days as a place in an array; in a period of at most 500 days what is further away is as far as 500.
+create function rollup_zigzag(days int) returns int language sql immutable parallel safe as $$
+    select case when days >= 0 then 2 * least(days, 500) else -2 * greatest(days, -500) - 1 end $$;
+
+-- An event after an urge is its first movement; a report of delay takes a complaint off the list for notice.
+create function rollup_note_urged() returns trigger language plpgsql security definer set search_path = desk, pg_temp as $$
+begin
+    insert into rollup_dirty select distinct n.complaint_id from fresh n where exists (select from urge g where g.complaint_id = n.complaint_id);
+    return null;
+end $$;
+create trigger rollup_added after insert on event referencing new table as fresh for each statement execute function rollup_note_urged();
+create trigger rollup_added after insert on delay referencing new table as fresh for each statement execute function rollup_note();
+create trigger rollup_changed after update on delay referencing new table as fresh for each statement execute function rollup_note();
+
+create or replace function rollup_pending(ids bigint[], t timestamptz) returns setof bigint language sql stable security definer set search_path = desk, pg_temp as $$
+    select complaint_id from clock_span where complaint_id = any (ids)
+       and (valid_from > t or (valid_to > t and isfinite(valid_to)) or (left_at > t and isfinite(left_at)) or ended_at > t or excluded_at > t or received_at > t)
+    union select complaint_id from call_back where complaint_id = any (ids) and at > t
+    union select complaint_id from reply where complaint_id = any (ids) and at > t
+    union select complaint_id from hop where complaint_id = any (ids) and greatest(sent_at, signed_at) > t
+    union select complaint_id from withdrawal where complaint_id = any (ids) and greatest(requested_at, verified_at) > t
+    union select complaint_id from regulator_report where complaint_id = any (ids) and greatest(reported_at, receipt_at) > t
+    union select complaint_id from event where complaint_id = any (ids) and at > t
+    union select complaint_id from delay where complaint_id = any (ids) and reported_at > t
+    union select complaint_id from urge where complaint_id = any (ids) and greatest(sent_at, acknowledged_at) > t
+    union select complaint_id from directive where complaint_id = any (ids) and greatest(at, answered_at) > t
+    union select complaint_id from contest where complaint_id = any (ids) and greatest(requested_at, decided_at) > t $$;
+
+create or replace function rollup_fold(most int default 5000) returns int language plpgsql security definer set search_path = desk, pg_temp as $$
+declare ids bigint[]; t timestamptz; old rollup_fact[]; new rollup_fact[];
+begin
+    if not exists (select from rollup_head where ready) then return 0; end if;
+    if not pg_try_advisory_xact_lock(hashtext('desk.rollup')) then return -1; end if;
+    with taken as (delete from rollup_dirty where ctid in (select ctid from rollup_dirty limit most) returning complaint_id)
+    select array_agg(distinct complaint_id) into ids from taken;
+    if ids is null then return 0; end if;
+    t := clock_timestamp();
+    old := array(select f from rollup_fact f where f.complaint_id = any (ids));
+    new := array(select l from rollup_look(ids, t) l);
+    perform rollup_add(old, new);
+    delete from rollup_fact f where f.complaint_id = any (ids)
+       and not exists (select from unnest(new) n where n.complaint_id = f.complaint_id and n.clock = f.clock);
+    insert into rollup_fact select n.* from unnest(new) n
+    on conflict (complaint_id, clock) do update set category_id = excluded.category_id, channel_id = excluded.channel_id, restricted = excluded.restricted,
+        label = excluded.label, about_label = excluded.about_label, charged_label = excluded.charged_label, received_day = excluded.received_day, due_day = excluded.due_day,
+        closed_day = excluded.closed_day, promised_on = excluded.promised_on, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, edges = excluded.edges,
+        touched_at = excluded.touched_at, late5_day = excluded.late5_day, urges = excluded.urges;
+    insert into rollup_dirty select rollup_pending(ids, t);
+    return cardinality(ids);
+end $$;
+
+-- Who was longest overdue at a moment: among what is open now by its limit, and among what has left since it was late.
+create index span_late_left on clock_span (left_at) include (complaint_id, restricted, valid_from, valid_to, due_at, due_ord, charged_label, label, about_label, category_id,
+    channel_id, source_id, calendar_id) where clock = 'r' and left_at > due_at and left_at < 'infinity';
+
+-- Complaints of which the office heard this once, by score or outcome: ids, which row security of the spans then narrows.
+create index call_back_heard on call_back (coalesce(score, outcome), complaint_id) where by_whom = 'office' and (score = 'dissatisfied' or outcome = 'unreachable');
+create function office_heard(what text) returns setof bigint language sql stable parallel safe rows 20000 security definer set search_path = desk, pg_temp as $$
+    select distinct complaint_id from call_back where by_whom = 'office' and (score = 'dissatisfied' or outcome = 'unreachable') and coalesce(score, outcome) = what $$;
+
+do $$
+begin
+    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_heard(text) from public';
+    execute 'grant execute on function moves(text), office_heard(text) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
+    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int) to r_supervisor, r_leader, r_unit';
+end $$;
