@@ -23,6 +23,13 @@ def choose_age() -> None:
         trail.go("code", None)
 
 
+def counted(f: context.Frame, code: str) -> tuple:
+    """How many are in each list; of the one chosen how many by unit below; how late."""
+    return (data.read(figures.counts, (*TABS, "overdue_list_5", "urge_unsigned"), **f.where).loc["all"].to_dict(),
+            data.read(figures.counts, (code,), by="child", parent=f.parent, **f.where)[f"{code}_den"],
+            data.read(figures.counts, (LIST,), by="ageing", **f.where)[f"{LIST}_den"])
+
+
 navigation.require()
 tables.unpick(PLACE, forms.said())
 f = context.frame("week", show=("unit", "category", "channel"))
@@ -30,7 +37,7 @@ phone, may = tables.is_phone(), {act: permissions.may(session.viewer().role, act
 code = st.query_params.get("code") if st.query_params.get("code") in TABS else LIST
 age = listing.asked(st.query_params).ageing if code == LIST else None
 soon = code == "due_soon_list"
-n = data.read(figures.counts, (*TABS, "overdue_list_5", "urge_unsigned"), **f.where).loc["all"].to_dict()
+n, below, ages = data.derived(counted, f, code, key=(f.asked, code))
 late, long = n["overdue_list_den"], n["overdue_list_5_den"]
 
 # -- the finding, the way down the tree
@@ -43,11 +50,9 @@ links.sentence(t(f"overdue.{key}", unit=literal(unit), n=late, k=long, unsigned=
 links.row([(t(f"overdue.open_{key}", n=n[f"{one}_den"]), f.link(code=one)) for key,
            one in (("long", "overdue_list_5"), ("unsigned", "urge_unsigned"))
            if n[f"{one}_den"]], "complaints")
-below = data.read(figures.counts, (code,), by="child", parent=f.parent, **f.where)[f"{code}_den"]
 trail.down(f, {int(one): int(k) for one, k in below.sort_values(ascending=False).items() if k})
 
 # -- how late, and which list
-ages = data.read(figures.counts, (LIST,), by="ageing", **f.where)[f"{LIST}_den"]
 counts = [int(ages.get(bucket, 0)) for bucket in range(len(AGES))]
 left, right = st.columns([7, 5], gap="medium", vertical_alignment="bottom")
 with left:

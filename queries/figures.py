@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries import rollups
+from queries import db, rollups
 from queries.indicators import BASES, CATALOGUE, COHORTS, DATES, DIFFERENT, LABELS, PAIRS, STATES, UNIT_IDS, URGED, Indicator, facts
 
 # A unit is a range of the tree. :lo and :hi come from `within()` as values, not as a sub-select: the planner then knows how wide they are.
@@ -58,7 +58,7 @@ NO_PERIOD = {"start": datetime(1, 1, 2), "end": datetime(9999, 12, 30)}
 
 def within(conn: Connection, unit: int | None) -> dict[str, int]:
     """The range of the tree that a unit stands for, {lo, hi}; None = all that the viewer may see."""
-    return dict(conn.execute(_WITHIN, {"unit": unit}).mappings().one())
+    return db.once(conn, ("within", unit), lambda: dict(conn.execute(_WITHIN, {"unit": unit}).mappings().one()))
 
 
 _WITHIN = text("""
@@ -93,7 +93,7 @@ def _parts(codes: tuple[str, ...], cells: bool) -> list[tuple[str, ...]]:
     for code in codes:
         i = CATALOGUE[code]
         line = rollups.LINE_OF.get(code)
-        apart = cells and (code if i.cohort == "open" and code not in rollups.OPEN or code in rollups.MOVING else line and (line.number, ".first_" in i.den))
+        apart = cells and (code if code in rollups.MOVING or i.cohort == "open" and line is None else line and (line.number, ".first_" in i.den))
         parts.setdefault((i.cohort, i.unit_of, i.clock, i.among, apart), []).append(code)
     return [tuple(some) for some in parts.values()]
 
@@ -217,7 +217,8 @@ def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollup
 
 
 def _anything_due(conn: Connection, params: dict) -> bool:
-    return bool(conn.execute(_statement(("compliance",), "all"), params | {"end": min(params["end"], params["as_of"])}).first())
+    asked = params | {"end": min(params["end"], params["as_of"])}
+    return db.once(conn, ("due", str(asked)), lambda: bool(conn.execute(_statement(("compliance",), "all"), asked).first()))
 
 
 def _today(params: dict) -> datetime:
