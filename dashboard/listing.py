@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from dashboard import exports, filters, links, review, tables, words
+from dashboard import data, exports, filters, links, review, tables, words
 from dashboard.context import Frame
 from dashboard.periods import Period
 from dashboard.words import literal, t
-from queries import complaints
+from queries import complaints, figures
 from queries.complaints import AGEING, MARKS, SORTS
 from queries.indicators import CATALOGUE, STATES, Indicator
 from queries.ledger import LINES
@@ -328,6 +328,13 @@ def overdue_rows(rows: pd.DataFrame, f: Frame) -> pd.DataFrame:
         contact=rows["contact"], phone=rows["contact_phone"], urges=rows["urges"], urged=rows["urged_at"],
         signed=[t("urge.signed" if signed is True else "urge.unsigned") if n else "" for n, signed in zip(rows["urges"], rows["urge_signed"])],
         promise=rows["promised_on"], delay=rows["delay_reason"])[list(OVERDUE_FILE)]
+
+
+def late(f: Frame, codes: tuple[str, ...], code: str) -> tuple[dict[str, int], pd.Series, pd.Series]:
+    """How many are in each list of the overdue page, of the chosen one how many by unit below, and of all overdue how late."""
+    return (data.read(figures.counts, (*codes, "overdue_list_5", "urge_unsigned"), **f.where).loc["all"].to_dict(),
+            data.read(figures.counts, (code,), by="child", parent=f.parent, **f.where)[f"{code}_den"],
+            data.read(figures.counts, ("overdue_list",), by="ageing", **f.where)["overdue_list_den"])
 
 
 def overdue_file(asked: Asked, f: Frame, total: int) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import charts, context, data, filters, forms, links, listing, navigation, permissions, session, tables
 from dashboard import trail, words
 from dashboard.words import literal, t
-from queries import complaints, figures
+from queries import complaints
 
 PLACE, LIST, PHONE_ROWS = "overdue", "overdue_list", 10
 TABS = {LIST: "overdue.tab_overdue", "due_soon_list": "overdue.tab_soon", "promise_passed": "overdue.tab_promise",
@@ -23,13 +23,6 @@ def choose_age() -> None:
         trail.go("code", None)
 
 
-def counted(f: context.Frame, code: str) -> tuple:
-    """How many are in each list; of the one chosen how many by unit below; how late."""
-    return (data.read(figures.counts, (*TABS, "overdue_list_5", "urge_unsigned"), **f.where).loc["all"].to_dict(),
-            data.read(figures.counts, (code,), by="child", parent=f.parent, **f.where)[f"{code}_den"],
-            data.read(figures.counts, (LIST,), by="ageing", **f.where)[f"{LIST}_den"])
-
-
 navigation.require()
 tables.unpick(PLACE, forms.said())
 f = context.frame("week", show=("unit", "category", "channel"))
@@ -37,7 +30,7 @@ phone, may = tables.is_phone(), {act: permissions.may(session.viewer().role, act
 code = st.query_params.get("code") if st.query_params.get("code") in TABS else LIST
 age = listing.asked(st.query_params).ageing if code == LIST else None
 soon = code == "due_soon_list"
-n, below, ages = data.derived(counted, f, code, key=(f.asked, code))
+n, below, ages = data.derived(listing.late, f, tuple(TABS), code, key=(f.asked, code))
 late, long = n["overdue_list_den"], n["overdue_list_5_den"]
 
 # -- the finding, the way down the tree

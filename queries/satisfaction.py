@@ -22,8 +22,8 @@ def by_month(conn: Connection, *, as_of: datetime, start: datetime, end: datetim
              zone: str = "Asia/Shanghai") -> pd.DataFrame:
     """`satisfaction` and `reach_rate` of the catalogue by month of being done: index 'YYYY-MM', columns `<code>_den`
     and `<code>_num`."""
-    return figures.counts(conn, MONTHLY, as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone,
-                          by="month").sort_index()
+    table = figures.counts(conn, MONTHLY, as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone, by="month")
+    return table[(table > 0).any(axis=1)].sort_index()
 
 
 def calls(conn: Connection, code: str, *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
