@@ -138,6 +138,23 @@ def test_what_depends_on_two_days_and_histograms_have_the_same_answer(office, ow
     assert served > 6 or what == "peers", served
 
 
+def test_an_event_after_an_urge_moves_it(office, owner):
+    """The first movement after an urge is counted once it is there, though an event moves no clock."""
+    def moved() -> int:
+        while fold(owner) > 0:
+            pass
+        return owner.execute(text("select urges[cardinality(urges)] from rollup_fact where complaint_id = :id and clock = 'r'"), {"id": number}).scalar_one()
+
+    number = owner.execute(text("select max(complaint_id) from complaint c where ended_at is null and excluded_at is null and not exists (select from urge g where g.complaint_id = c.complaint_id)")).scalar_one()
+    owner.execute(text("""insert into urge (complaint_id, level, work_day, unit_id, user_name, sent_at)
+                          select complaint_id, 4, current_date, unit_id, 'test', clock_timestamp() from complaint where complaint_id = :id"""), {"id": number})
+    owner.commit()
+    assert moved() == -1
+    owner.execute(text("insert into event (complaint_id, at, code) values (:id, clock_timestamp(), 'signed')"), {"id": number})
+    owner.commit()
+    assert moved() >= 0
+
+
 def touch(owner, seed: int, n: int = 12) -> None:
     """Some complaints change: answered, moved to another branch, recategorised, excluded, called back, urged."""
     rng = random.Random(seed)
