@@ -12,7 +12,7 @@ from queries.indicators import CATALOGUE, facts
 MONTHLY = ("satisfaction", "reach_rate")
 SHOWN = 200
 # What is most urgent first: scores that nobody has followed up, the newest call first; of calls, who waits longest.
-HEARD = {"low_score": "dissatisfied", "call_again": "unreachable"}      # what the office must have heard once: few among very many
+AMONG = {"low_score": " and s.complaint_id in (select office_dissatisfied())", "call_again": ""}      # few among very many
 ORDERS = {"low_score": "followed.step is not null, office.at desc, s.complaint_id",
           "call_again": "office.at, s.complaint_id"}
 
@@ -48,7 +48,7 @@ def _calls(code: str) -> TextClause:
         select s.complaint_id, s.ended_at as done_at, office.at as called_at, office.outcome, office.tried,
                {step} as step, count(*) over () as total, row_number() over (order by {ORDERS[code]}) as place
           from {facts('c.', i.den, step)}
-         where {_where(i)} and ({i.den}) and s.complaint_id in (select office_heard('{HEARD[code]}'))
+         where {_where(i)} and ({i.den}){AMONG[code]}
          order by {ORDERS[code]} limit :limit)
     select p.complaint_id, c.complaint_no, c.about_unit_id, c.category_id, c.title,
            mask_text(b.words) as words, p.done_at, p.called_at, p.outcome, p.tried, p.step, p.total

@@ -97,14 +97,14 @@ end $$;
 create index span_late_left on clock_span (left_at) include (complaint_id, restricted, valid_from, valid_to, due_at, due_ord, charged_label, label, about_label, category_id,
     channel_id, source_id, calendar_id) where clock = 'r' and left_at > due_at and left_at < 'infinity';
 
--- Complaints of which the office heard this once, by score or outcome: ids, which row security of the spans then narrows.
-create index call_back_heard on call_back (coalesce(score, outcome), complaint_id) where by_whom = 'office' and (score = 'dissatisfied' or outcome = 'unreachable');
-create function office_heard(what text) returns setof bigint language sql stable parallel safe rows 20000 security definer set search_path = desk, pg_temp as $$
-    select distinct complaint_id from call_back where by_whom = 'office' and (score = 'dissatisfied' or outcome = 'unreachable') and coalesce(score, outcome) = what $$;
+-- Complaints of which the office once heard dissatisfaction, few among very many: ids, which row security of the spans then narrows.
+create index call_back_dissatisfied on call_back (complaint_id) where by_whom = 'office' and score = 'dissatisfied';
+create function office_dissatisfied() returns setof bigint language sql stable parallel safe rows 20000 security definer set search_path = desk, pg_temp as $$
+    select distinct complaint_id from call_back where by_whom = 'office' and score = 'dissatisfied' $$;
 
 do $$
 begin
-    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_heard(text) from public';
-    execute 'grant execute on function moves(text), office_heard(text) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
+    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_dissatisfied() from public';
+    execute 'grant execute on function moves(text), office_dissatisfied() to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
     execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int) to r_supervisor, r_leader, r_unit';
 end $$;
