@@ -145,7 +145,7 @@ def test_an_event_after_an_urge_moves_it(office, owner):
             pass
         return owner.execute(text("select urges[cardinality(urges)] from rollup_fact where complaint_id = :id and clock = 'r'"), {"id": number}).scalar_one()
 
-    number = owner.execute(text("select max(complaint_id) from complaint c where ended_at is null and excluded_at is null and not exists (select from urge g where g.complaint_id = c.complaint_id)")).scalar_one()
+    number = owner.execute(text("select max(complaint_id) from complaint c join rollup_fact f using (complaint_id) where f.clock = 'r' and ended_at is null and excluded_at is null and not exists (select from urge g where g.complaint_id = c.complaint_id)")).scalar_one()
     owner.execute(text("""insert into urge (complaint_id, level, work_day, unit_id, user_name, sent_at)
                           select complaint_id, 4, current_date, unit_id, 'test', clock_timestamp() from complaint where complaint_id = :id"""), {"id": number})
     owner.commit()
