@@ -441,8 +441,8 @@ def _edge_statement(by: str, touched: bool) -> TextClause:
     less = f"""
           union all
         select e.place, case when e.day < :month then date_trunc('month', e.day)::date else e.day end, {", ".join(f"-(e.kind = {kind})::int" for kind in EDGE.values())}
-          from rollup_fact as f cross join lateral rollup_edge_cells(f.edges, :shift) as e
-         where f.complaint_id = any (cast(:touched as bigint[])) and e.place between :lo and :hi and e.day < :until""" if touched else ""
+          from rollup_edges_stored(cast(:touched as bigint[]), :shift) as e
+         where e.place between :lo and :hi and e.day < :until""" if touched else ""
     return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, r.day, {", ".join(f"sum(r.{name})::bigint as {name}" for name in EDGE)}
       from ({cells} and r.grain = :months and r.day < :month union all {cells} and r.grain = :days and r.day >= :month and r.day < :until{less}) as r
       {PLACED[by].format(label="r.place") if by in PLACES else ""}
@@ -617,7 +617,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda 
         return conn
 
     with engine.begin() as conn:
-        owner(conn).execute(text("update rollup_head set ready = false"))
+        began = owner(conn).execute(text("update rollup_head set ready = false returning clock_timestamp()")).scalar_one()
         for table in ("rollup_dirty", "rollup_fact", "rollup"):
             conn.execute(text(f"delete from {table}" if table == "rollup_dirty" else f"truncate {table}"))
         ids = list(conn.execute(text("select id from (select complaint_id as id, row_number() over (order by complaint_id) as n from complaint) x where n % :c = 1"),
@@ -645,8 +645,8 @@ def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda 
 
         list(pool.map(add, _adds(_WHOLE)))
     with engine.begin() as conn:
-        owner(conn).execute(text("""insert into rollup_dirty select rollup_pending(array(select complaint_id from clock_span where valid_from > clock_timestamp()
-                                        or (isfinite(left_at) and left_at > clock_timestamp())), clock_timestamp())"""))
+        owner(conn).execute(text("""insert into rollup_dirty select rollup_pending(array(select complaint_id from clock_span where valid_from > :began
+                                        or (isfinite(left_at) and left_at > :began)), :began)"""), {"began": began})      # what lay ahead when the looks began
         conn.execute(text("update rollup_head set ready = true"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         for table in ("rollup_fact", "rollup", "rollup_dirty"):

@@ -102,9 +102,22 @@ create index call_back_dissatisfied on call_back (complaint_id) where by_whom = 
 create function office_dissatisfied() returns setof bigint language sql stable parallel safe rows 20000 security definer set search_path = desk, pg_temp as $$
     select distinct complaint_id from call_back where by_whom = 'office' and score = 'dissatisfied' $$;
 
+-- What touched complaints still count for has to be taken away wherever it was counted, also from a place that has passed a complaint on: the
+-- fact itself is not that reader's, what came in and went out of their places is. Who is responsible now sees the fact.
+create function rollup_edges_stored(ids bigint[], shift int) returns table (place bigint, day date, kind int) language sql stable security definer set search_path = desk, pg_temp as $$
+    select e.place, e.day, e.kind
+      from rollup_fact f cross join lateral rollup_edge_cells(f.edges, shift) as e
+     where f.complaint_id = any (ids) and (not f.restricted or sees_restricted()) and (sees_all() or e.place between my_lo() and my_hi()) $$;
+drop policy in_scope on rollup_fact;
+do $$ declare inside text := '(%1$s between (select my_lo()) and (select my_hi()) and ((select one_range()) or %1$s <@ (select my_scope())))';
+begin
+    execute format('create policy in_scope on rollup_fact for select to r_supervisor, r_leader, r_unit using (%s or %s or %s)',
+                   format(inside, 'charged_label'), format(inside, 'about_label'), format(inside, 'label'));
+end $$;
+
 do $$
 begin
-    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_dissatisfied() from public';
+    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_dissatisfied(), rollup_edges_stored(bigint[], int) from public';
     execute 'grant execute on function moves(text), office_dissatisfied() to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
-    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int) to r_supervisor, r_leader, r_unit';
+    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edges_stored(bigint[], int) to r_supervisor, r_leader, r_unit';
 end $$;

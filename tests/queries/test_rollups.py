@@ -87,6 +87,44 @@ def same(one: pd.DataFrame, two: pd.DataFrame) -> bool:
     return one.equals(two)
 
 
+def test_an_event_after_an_urge_moves_it(office, owner):
+    """The first movement after an urge is counted once it is there, though an event moves no clock."""
+    def moved() -> int:
+        while fold(owner) > 0:
+            pass
+        return owner.execute(text("select urges[cardinality(urges)] from rollup_fact where complaint_id = :id and clock = 'r'"), {"id": number}).scalar_one()
+
+    number = owner.execute(text("select max(complaint_id) from complaint c where ended_at is null and excluded_at is null and not exists (select from urge g where g.complaint_id = c.complaint_id)")).scalar_one()
+    owner.execute(text("""insert into urge (complaint_id, level, work_day, unit_id, user_name, sent_at)
+                          select complaint_id, 4, current_date, unit_id, 'test', clock_timestamp() from complaint where complaint_id = :id"""), {"id": number})
+    owner.commit()
+    assert moved() == -1
+    owner.execute(text("insert into event (complaint_id, at, code) values (:id, clock_timestamp(), 'signed')"), {"id": number})
+    owner.commit()
+    assert moved() >= 0
+
+
+def test_what_a_place_has_passed_on_is_taken_away_there(office, owner, monkeypatch):
+    """In and out again since the tick, and folded: the cells of the place have it, its reader no longer sees the fact."""
+    viewer = db.viewer_of(office, "demo-ningbo")
+    lo, hi = owner.execute(text("select u.label, u.label_end from app_user a join user_scope s using (user_id) join unit u using (unit_id) where a.login = 'demo-ningbo'")).one()
+    inside = owner.execute(text("select min(unit_id) from unit where label > :lo and label <= :hi and kind = 'outlet'"), {"lo": lo, "hi": hi}).scalar_one()
+    number, outside = owner.execute(text("""
+        select complaint_id, unit_id from clock_span where clock = 'r' and left_at = 'infinity' and not restricted and due_at > clock_timestamp()
+           and not (label between :lo and :hi or charged_label between :lo and :hi or about_label between :lo and :hi) order by complaint_id limit 1"""), {"lo": lo, "hi": hi}).one()
+    owner.commit()
+    as_of = db.tick(office, viewer)[1]
+    for unit in (inside, outside):
+        owner.execute(text("update complaint set unit_id = :unit where complaint_id = :id"), {"unit": unit, "id": number})
+        owner.commit()
+    while fold(owner) > 0:
+        pass
+    monday = as_of.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=as_of.astimezone(ZONE).weekday())
+    with db.reading(office, viewer) as conn:
+        one, two, used = both(conn, monkeypatch, lambda conn: ledger.balance(conn, as_of=as_of, start=monday, end=monday + timedelta(days=7)))
+    assert used and same(one, two), (one, two)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_random_questions_have_the_same_answer(office, owner, monkeypatch, seed):
     served = 0
@@ -136,23 +174,6 @@ def test_what_depends_on_two_days_and_histograms_have_the_same_answer(office, ow
         one, two = (table.astype("float64").loc[(table.fillna(0) != 0).any(axis=1)].sort_index() for table in (one, two))
         pd.testing.assert_frame_equal(one, two, check_index_type=False, check_exact=what != "days", obj=f"{viewer.login} {ask}")
     assert served > 6 or what == "peers", served
-
-
-def test_an_event_after_an_urge_moves_it(office, owner):
-    """The first movement after an urge is counted once it is there, though an event moves no clock."""
-    def moved() -> int:
-        while fold(owner) > 0:
-            pass
-        return owner.execute(text("select urges[cardinality(urges)] from rollup_fact where complaint_id = :id and clock = 'r'"), {"id": number}).scalar_one()
-
-    number = owner.execute(text("select max(complaint_id) from complaint c join rollup_fact f using (complaint_id) where f.clock = 'r' and ended_at is null and excluded_at is null and not exists (select from urge g where g.complaint_id = c.complaint_id)")).scalar_one()
-    owner.execute(text("""insert into urge (complaint_id, level, work_day, unit_id, user_name, sent_at)
-                          select complaint_id, 4, current_date, unit_id, 'test', clock_timestamp() from complaint where complaint_id = :id"""), {"id": number})
-    owner.commit()
-    assert moved() == -1
-    owner.execute(text("insert into event (complaint_id, at, code) values (:id, clock_timestamp(), 'signed')"), {"id": number})
-    owner.commit()
-    assert moved() >= 0
 
 
 def touch(owner, seed: int, n: int = 12) -> None:
