@@ -11,7 +11,6 @@ from typing import Any
 import streamlit as st
 
 from dashboard import permissions, session, words
-from dashboard.session import urls
 from dashboard.settings import settings
 from queries import complaints, db, figures, ledger
 from queries.replicas import Replicas, Source
@@ -30,19 +29,19 @@ def start_run() -> None:
     covers = st.session_state.pop("covers", None)
     if covers is not None:
         st.session_state.held = None            # the reader's own act is seen at once
-    st.session_state.tick = db.tick(urls(), viewer, covers=covers)
+    st.session_state.tick = db.tick(session.urls(), viewer, covers=covers)
     st.session_state.source = source(st.session_state.tick[0])
 
 
 @lru_cache(maxsize=1)
 def _replicas() -> Replicas | None:
-    return Replicas(urls(), settings().standbys) if settings().standbys else None
+    return Replicas(session.urls(), settings().standbys) if settings().standbys else None
 
 
 def source(version: int) -> Source:
     """The one server for reads at this version of the tick: a standby that has all that this session must see, or the primary."""
     if _replicas() is None:
-        return Source(urls(), urls())
+        return Source(session.urls(), session.urls())
     return _replicas().source(session.viewer(), session.ticket().session_id, version)
 
 
@@ -102,7 +101,7 @@ def _name(f: FunctionType) -> str:
 # An entry is asked for as long as its tick is the latest: a minute at most, a second while data comes in.
 @st.cache_data(max_entries=600, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})
 def _cached(query: Callable, scope: tuple, version: int, args: tuple, params: dict, _viewer: Viewer, _source: Source | None = None) -> Any:
-    return (_source or Source(urls(), urls())).read(_viewer, lambda conn: query(conn, *args, **params))
+    return (_source or Source(session.urls(), session.urls())).read(_viewer, lambda conn: query(conn, *args, **params))
 
 
 def read(query: Callable, *args: Any, **params: Any) -> Any:
@@ -151,7 +150,7 @@ def derived(make: Callable, *given: Any, key: object = (), rows: bool = True, si
 
 def _together(make: Callable, given: tuple) -> Any:
     """What it reads is read in one transaction."""
-    with (st.session_state.get("source") or Source(urls(), urls())).together():
+    with (st.session_state.get("source") or Source(session.urls(), session.urls())).together():
         return make(*given)
 
 
@@ -200,7 +199,7 @@ def write(permission: str, act: Callable, **params: Any) -> Any:
     if not permissions.may(viewer.role, permission):
         raise PermissionError(permission)
     noted = session.ticket().session_id if _replicas() else None
-    with db.writing(urls(), viewer) as conn:
+    with db.writing(session.urls(), viewer) as conn:
         outcome, done = act(conn, **params), db.clock(conn)
     if noted is not None:
         _replicas().wrote(noted)

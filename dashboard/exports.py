@@ -82,7 +82,7 @@ def _made(write: Callable, kind: str, rows: pd.DataFrame | Frames, columns: Mapp
             sheet = [*about, (t("export.as_of"), words.moment(as_of, zone, long=True)), (t("export.rows"), words.number(made.rows)),
                      (t("export.by"), viewer.name), (t("export.at"), words.moment(now, zone, long=True)), (t("export.care"), t("export.care_text"))]
             content = made.finish(title, sheet)
-        with db.writing(data.urls(), viewer) as conn:
+        with db.writing(session.urls(), viewer) as conn:
             complaints.exported(conn, list=title, format=kind, rows=made.rows)
         return content
     return make
@@ -94,7 +94,7 @@ def _reading(who: session.Ticket, rows: pd.DataFrame | Frames) -> Iterator[tuple
     viewer = session.redeem(who)
     if not permissions.may(viewer.role, "export"):
         raise PermissionError("export")
-    with db.reading(data.urls(), viewer, timeout_ms=TIMEOUT_MS) as conn:
+    with db.reading(session.urls(), viewer, timeout_ms=TIMEOUT_MS) as conn:
         now = db.clock(conn)
         yield viewer, [rows] if isinstance(rows, pd.DataFrame) else rows(conn), now
 

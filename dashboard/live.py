@@ -123,7 +123,7 @@ def compare(held: Held, version: int, moment: datetime) -> News:
     """What happened to the rows of a page between its moment and this one."""
     viewer = session.viewer()
     if held.complaint is not None:
-        with db.reading(data.urls(), viewer) as conn:
+        with db.reading(session.urls(), viewer) as conn:
             return News(changed=complaints.news(conn, held.complaint, since=held.moment) > 0)
     if held.asked is None:
         return News()
@@ -133,7 +133,7 @@ def compare(held: Held, version: int, moment: datetime) -> News:
     gone = held.ids - present
     done = 0
     if gone:
-        with db.reading(data.urls(), viewer) as conn:
+        with db.reading(session.urls(), viewer) as conn:
             done = complaints.ended(conn, gone, as_of=moment)
     return News(came=len(present - held.ids), done=done, left=len(gone) - done)
 
@@ -166,7 +166,7 @@ def _peek() -> tuple[int, datetime]:
         asked, found = _seen.get("tick", (0.0, None))
         if found is None or time.monotonic() - asked > SHARE:
             try:
-                found = db.tick(data.urls(), session.viewer())
+                found = db.tick(session.urls(), session.viewer())
             except AWAY as error:
                 found = error
             _seen["tick"] = (time.monotonic(), found)

@@ -37,6 +37,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A test names its own database. One that forgets to must fail here, not read the desk that runs from this checkout.
+    os.environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:9/no-test-reads-the-desk-of-this-checkout"
     config.addinivalue_line("markers", "xdist_group(name): on one worker")
 
 

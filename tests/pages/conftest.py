@@ -1,6 +1,7 @@
 """Every page that is run here has a real session row behind it, as the gate would have made it: of the demo's supervisor,
 who may choose another of the demo's accounts by ``as`` in the address."""
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import session
@@ -16,6 +17,8 @@ def session_of(login: str, how: str = "demo") -> dict[str, str]:
 
 @pytest.fixture(scope="module", autouse=True)      # by the module: tests elsewhere run their pages as they are
 def signed_in():
+    st.cache_data.clear()           # another file read another bank, perhaps at the same tick
+    st.cache_resource.clear()
     plain = AppTest.from_file
 
     def from_file(*args, **how):

@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import complaint, data, links, listing, permissions, tables
+from dashboard import complaint, data, links, listing, permissions, session, tables
 from dashboard.navigation import BY_KEY
 from dashboard.navigation import PAGES as PAGES_ALL
 from dashboard.settings import settings
@@ -32,11 +32,11 @@ def office(bank, folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", bank["admin"])
         patch.setenv("DASHBOARD_DATA", str(folder))
-        for cached in (settings, data.urls):
+        for cached in (settings, session.urls):
             cached.cache_clear()
         st.cache_data.clear()
         yield bank
-    for cached in (settings, data.urls):
+    for cached in (settings, session.urls):
         cached.cache_clear()
 
 

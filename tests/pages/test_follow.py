@@ -37,7 +37,7 @@ def office(server, banks, folder):
 
 
 def _forget():
-    for cached in (settings, data.urls):
+    for cached in (settings, session.urls):
         cached.cache_clear()
     st.cache_data.clear()
     live._seen.clear()

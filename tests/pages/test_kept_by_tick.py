@@ -31,7 +31,7 @@ def run(monkeypatch):
         with monkeypatch.context() as patch, words.speaking(language):
             patch.setattr(st, "session_state", _State(state))
             patch.setattr(session, "viewer", lambda: viewer)
-            patch.setattr(data, "urls", dict)
+            patch.setattr(session, "urls", dict)
             patch.setattr(db, "reading", _nothing)
             return data.derived(_loud, question, language) if derived else data.read(question)
     ask.asked = asked
