@@ -7,7 +7,7 @@
 parts, for queries that take less. ``before`` is the same for the period just before. ``as_of`` comes from ``data.read``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
@@ -35,6 +35,17 @@ class Unit(NamedTuple):
     kind: str
 
 
+class Tree(dict[int, Unit]):
+    """Units by id in tree order; ``below``: those directly below each, None: the roots. Found once, not by every run among forty thousand."""
+
+    def __init__(self, units: Iterable[Unit] = ()) -> None:
+        super().__init__()
+        self.below: dict[int | None, list[Unit]] = {None: []}
+        for unit in units:
+            self[unit.id] = unit
+            self.below.setdefault(unit.parent, []).append(unit)
+
+
 @dataclass(frozen=True)
 class Frame:
     """What is asked for, and the names to answer it with."""
@@ -43,7 +54,7 @@ class Frame:
     parent: int | None  # whose children are compared: the unit asked for, or the viewer's root; None above several roots
     as_of: datetime
     zone: ZoneInfo
-    units: dict[int, Unit] = field(repr=False)
+    units: Tree = field(repr=False)
     categories: dict[int, str] = field(repr=False)
     channels: dict[int, str] = field(repr=False)
 
@@ -106,13 +117,13 @@ class Frame:
 
     def children(self) -> list[int]:
         """Units directly below ``parent``, in tree order."""
-        return [unit.id for unit in self.units.values() if unit.id != self.parent and unit.parent == self.parent]
+        return [unit.id for unit in self.units.below.get(self.parent, [])]
 
     def beside(self) -> list[int]:
         """Units that lie beside the root, in the viewer's scope: what imports brought and nobody has placed."""
         if self.filters.unit_id is not None or self.parent is None:
             return []
-        return [unit.id for unit in self.units.values() if unit.parent is None and unit.id != self.parent]
+        return [unit.id for unit in self.units.below[None] if unit.id != self.parent]
 
     def below(self, query: Callable, *args: Any, **asked: Any) -> pd.DataFrame:
         """What a query says by unit (index = unit id): the units below the stated one, itself, and what lies beside the tree,
@@ -147,19 +158,19 @@ def frame(default: str = "last_week", show: tuple[str, ...] = ("period", "unit",
     return Frame(chosen, chosen.unit_id or root, as_of, zone, table, categories, channels)
 
 
-def known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:
+def known() -> tuple[Tree, dict[int, str], dict[int, str]]:
     """The names of the viewer's units, of categories and of channels, by id. Nobody may change them."""
     return data.derived(_known, rows=False, since=data.read(units.version))
 
 
-def _known() -> tuple[dict[int, Unit], dict[int, str], dict[int, str]]:
+def _known() -> tuple[Tree, dict[int, str], dict[int, str]]:
     return (names_of_units(data.read(units.tree).itertuples()), names(data.read(units.categories).itertuples(), "category_id"),
             names(data.read(units.channels).itertuples(), "channel_id"))
 
 
-def choices(table: dict[int, Unit], asked: int | None, categories: dict[int, str], channels: dict[int, str]) -> Options:
+def choices(table: Tree, asked: int | None, categories: dict[int, str], channels: dict[int, str]) -> Options:
     """What the bar offers: the way from the viewer's root to the unit asked for, and what lies below. Pure."""
-    tops = [unit for unit in table.values() if unit.parent is None]
+    tops = table.below[None]
     real = [unit.id for unit in tops if unit.kind != "unmapped"]  # what nobody has placed yet does not make a second root
     root = real[0] if len(real) == 1 else tops[0].id if len(tops) == 1 else EVERYTHING
     path, here = [], asked if asked in table else None
@@ -168,21 +179,20 @@ def choices(table: dict[int, Unit], asked: int | None, categories: dict[int, str
         here = table[here].parent
     path.append((root, table[root].short if root else t("filter.everything")))
     last = path[0][0] or None
-    below = [(unit.id, unit.short) for unit in table.values()
-             if unit.id != last and (unit.parent == last or unit.parent is None and len(path) == 1)]
-    return Options(path[::-1], below, list(categories.items()), list(channels.items()))
+    below = [*table.below.get(last, []), *(unit for unit in tops if last is not None and len(path) == 1 and unit.id != last)]
+    return Options(path[::-1], [(unit.id, unit.short) for unit in below], list(categories.items()), list(channels.items()))
 
 
-def names_of_units(rows) -> dict[int, Unit]:
+def names_of_units(rows) -> Tree:
     """Units by id in the language of the run; a unit whose parent the viewer does not see is a root."""
     english = words.language() == "en"
-    table = {}
+    table: dict[int, Unit] = {}
     for row in rows:
         name = _first(row.name_en, row.name) if english else row.name
         short = _first(row.short_en, row.name_en, row.name) if english else _first(row.short, row.name)
         parent = None if row.parent_id != row.parent_id or row.parent_id is None else int(row.parent_id)
         table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short, row.kind)
-    return table
+    return Tree(table.values())
 
 
 def names(rows, key: str) -> dict[int, str]:

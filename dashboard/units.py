@@ -76,10 +76,10 @@ def together(some: Iterable[Units]) -> Units:
 
 def below(f: Frame, codes: tuple[str, ...], parent: int | None) -> Units:
     """The units below one, what it has itself, and beside the root what nobody has placed; not those with nothing."""
-    mine = [one.id for one in f.units.values() if one.parent == parent and one.id != parent and one.kind != "unmapped"]
+    mine = [one.id for one in f.units.below.get(parent, []) if one.kind != "unmapped"]
     deeper = parent is not None and f.units[parent].parent is not None
     found = [gather(f, codes, mine + ([parent] if parent else []), parent, parent if deeper else None)]
-    aside = [one.id for one in f.units.values() if one.parent is None and one.kind == "unmapped"]
+    aside = [one.id for one in f.units.below[None] if one.kind == "unmapped"]
     if parent is not None and not deeper:
         found += [gather(f, codes, [one], None, one) for one in aside]
     found = together(found)
