@@ -67,8 +67,12 @@ GRAINS = (Grain(0, 0, "", "day"), Grain(12, 1, "", "week"), Grain(2, 1, "", "day
 OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 5))     # where days to done and the links are asked for
 TWO_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2))       # where a line depends on two days: each day for itself
 EDGES = 30                                                         # line of what came in and went out, by day: the ledger and stocks at midnight
-# Level -1: all roots together, what moves between them stays inside. With the months that are over a stock needs no day before the month.
-EDGE_GRAINS = {-1: (Grain(7, -1, "", "day"), Grain(9, -1, "", "month")), 0: (Grain(0, 0, "", "day"), Grain(10, 0, "", "month")), 1: (Grain(2, 1, "", "day"), Grain(11, 1, "", "month"))}
+# (level, what is kept apart) -> cells of days, and of the months that are over. Level -1: all roots together, what moves between them stays inside. A case
+# that changes its category goes out of one cell and into another where categories are apart, and only there: so each has cells of its own.
+APART = {"": 0, "c": 0x7FFF0000, "h": 0xFFFF, "ch": 0x7FFFFFFF}
+EDGE_GRAINS = {(level, each): (Grain(number, level, each, "day"), Grain(number + 1, level, each, "month"))
+               for number, (level, each) in zip(range(40, 64, 2), ((level, each) for level in (-1, 0, 1) for each in APART))}
+BEFORE = date(2000, 1, 1)                                          # the day of all that lies before the days asked for
 EDGE = {"received": 1, "reopened": 2, "restored": 3, "moved_in": 4, "done": 5, "excluded": 6, "moved_out": 7, "open_in": 8, "open_out": 9,
         "late_in": 10, "late_out": 11, "late5_in": 12, "late5_out": 13}
 # Counts of what is open that no passing of time changes.
@@ -409,7 +413,7 @@ def _placed(by: str) -> TextClause:
 
 def edges(conn: Connection, params: dict, by: str = "all") -> "Edges | None":
     """The cells of what came in and went out for this question (lo, hi, zone, category, channel, source, parent; as_of), or None."""
-    if params["category"] is not None or params["channel"] is not None or by not in ("all", "child"):
+    if by not in ("all", "child"):
         return None
     cells = serving(conn, params, by)
     if cells is None or cells.level > 1:
@@ -426,26 +430,29 @@ class Edges:
     again: list[int]
 
     def by_day(self, conn: Connection, by: str, since: date, until: date) -> list[Row]:
-        """Rows (grp, day, and a count for each kind of EDGE by its name) in order: each month before that of `since` as its first day, then each day
-        before `until`."""
-        days, months = EDGE_GRAINS[self.level]
-        more = {"days": days.number, "months": months.number, "shift": SHIFTS[self.level], "month": since.replace(day=1), "until": until, "touched": self.touched}
+        """Rows (grp, day, and a count for each kind of EDGE by its name) in order: all before `since` as the day BEFORE, then each day before `until`."""
+        each = "c" * (self.params["category"] is not None) + "h" * (self.params["channel"] is not None)
+        days, months = EDGE_GRAINS[self.level, each]
+        more = {"days": days.number, "months": months.number, "shift": SHIFTS[self.level], "apart": APART[each], "since": since, "month": since.replace(day=1),
+                "until": until, "touched": self.touched}
         return list(conn.execute(_edge_statement(by, bool(self.touched)), self.params | more))
 
 
 @cache
 def _edge_statement(by: str, touched: bool) -> TextClause:
     from queries.figures import PLACED, PLACES
-    cells = f"""select r.place, r.day, {", ".join(f"r.n[{kind}] as {name}" for name, kind in EDGE.items())}
+    cells = f"""select r.place, r.day, r.category_id, r.channel_id, {", ".join(f"r.n[{kind}] as {name}" for name, kind in EDGE.items())}
               from rollup as r where r.line = {EDGES} and r.place between :lo and :hi"""
     less = f"""
           union all
-        select e.place, case when e.day < :month then date_trunc('month', e.day)::date else e.day end, {", ".join(f"-(e.kind = {kind})::int" for kind in EDGE.values())}
-          from rollup_edges_stored(cast(:touched as bigint[]), :shift) as e
+        select e.place, e.day, e.category_id, e.channel_id, {", ".join(f"-(e.kind = {kind})::int" for kind in EDGE.values())}
+          from rollup_edges_stored(cast(:touched as bigint[]), :shift, :apart) as e
          where e.place between :lo and :hi and e.day < :until""" if touched else ""
-    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, r.day, {", ".join(f"sum(r.{name})::bigint as {name}" for name in EDGE)}
+    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, case when r.day < :since then date '{BEFORE}' else r.day end as day,
+           {", ".join(f"sum(r.{name})::bigint as {name}" for name in EDGE)}
       from ({cells} and r.grain = :months and r.day < :month union all {cells} and r.grain = :days and r.day >= :month and r.day < :until{less}) as r
       {PLACED[by].format(label="r.place") if by in PLACES else ""}
+     where {_FILTERS}
      group by 1, 2 order by 2""")
 
 
@@ -547,19 +554,23 @@ def _sums(rows: str) -> Iterator[tuple[int, str]]:
                        [("n", "sum(w)::int")], spread.grains, "days")
         yield spread.number, f"select {KEYS}, rollup_by_days(array_agg(days), array_agg(n)) as n from ({cells}) as x where n <> 0 group by {KEYS}"
     kinds = [f"k{kind}" for kind in EDGE.values()]
-    days, months = ([grains[place] for grains in EDGE_GRAINS.values()] for place in (0, 1))
-    month_of = ", ".join(f"({day.number}, {month.number})" for day, month in zip(days, months))
+    days = ", ".join(f"({day.number}, {SHIFTS[day.level]}, {APART[day.each]})" for day, _ in EDGE_GRAINS.values())
+    month_of = ", ".join(f"({day.number}, {month.number})" for day, month in EDGE_GRAINS.values())
     sums = ", ".join(f"coalesce(sum(w) filter (where e.kind = {kind}), 0)::int as k{kind}" for kind in EDGE.values())
-    yield EDGES, f"""with each as materialized (
-            select g.grain, e.place, e.day, f.restricted, {sums}
-              from {rows} as f cross join (values {", ".join(f"({g.number}, {SHIFTS[g.level]})" for g in days)}) as g (grain, shift)
-             cross join lateral rollup_edge_cells(f.edges, g.shift) as e
-             group by g.grain, e.place, e.day, f.restricted)
-        select grain, place, day, 0::smallint as category_id, 0::smallint as channel_id, restricted, n from (
-            select grain, place, day, restricted, array[{", ".join(kinds)}] as n from each
+    yield EDGES, f"""with base as materialized (
+            select f.edges[i:i + 4] as edge, f.restricted, sum(w)::int as w
+              from {rows} as f cross join lateral generate_series(1, cardinality(f.edges), 5) as i group by 1, 2
+        ), each as materialized (
+            select g.grain, e.place, e.day, e.category_id, e.channel_id, f.restricted, {sums}
+              from base as f cross join (values {days}) as g (grain, shift, apart)
+             cross join lateral rollup_edge_cells(f.edge, g.shift, g.apart) as e
+             where f.w <> 0
+             group by g.grain, e.place, e.day, e.category_id, e.channel_id, f.restricted)
+        select {KEYS}, n from (
+            select {KEYS}, array[{", ".join(kinds)}] as n from each
             union all
-            select m.month, x.place, date_trunc('month', x.day)::date, x.restricted, array[{", ".join(f"sum({kind})::int" for kind in kinds)}]
-              from each as x join (values {month_of}) as m (grain, month) on m.grain = x.grain group by 1, 2, 3, 4) as y
+            select m.month, x.place, date_trunc('month', x.day)::date, x.category_id, x.channel_id, x.restricted, array[{", ".join(f"sum({kind})::int" for kind in kinds)}]
+              from each as x join (values {month_of}) as m (grain, month) on m.grain = x.grain group by 1, 2, 3, 4, 5, 6) as y
          where n <> array_fill(0, array[{len(EDGE)}])"""
 
 

@@ -102,12 +102,63 @@ create index call_back_dissatisfied on call_back (complaint_id) where by_whom = 
 create function office_dissatisfied() returns setof bigint language sql stable parallel safe rows 20000 security definer set search_path = desk, pg_temp as $$
     select distinct complaint_id from call_back where by_whom = 'office' and score = 'dissatisfied' $$;
 
+-- What came in and went out, again by category and channel too: five numbers each. Day (since 2000) * 16 + kind; place; where it came from or goes to
+-- (-1: nowhere); category * 65536 + channel, here and there. Kinds and days as in 0009.
+create or replace function rollup_edges(ids bigint[]) returns table (complaint_id bigint, edges int[]) language sql stable rows 20000
+security definer set search_path = desk, pg_temp as $$
+    with stretch as materialized (
+        select s.complaint_id, s.clock, s.entry, s.valid_from, s.left_at, s.due_at, s.due_ord, s.calendar_id, (s.label >> 39)::int as at, (s.charged_label >> 39)::int as charged_at,
+               s.category_id * 65536 + s.channel_id as own,
+               (case when s.left_at = 'infinity' then null when s.excluded_at = s.left_at and (s.ended_at is null or s.ended_at > s.excluded_at) then 'x'
+                     when s.ended_at <= s.left_at then 'd' else 'm' end) as out_by,
+               s.entry in ('m', 'c', 'l', 'a') and lag(s.left_at) over w = s.valid_from as came, lead(s.valid_from) over w = s.left_at as goes,
+               (lag(s.label) over w >> 39)::int as from_at, (lead(s.label) over w >> 39)::int as to_at,
+               lag(s.category_id * 65536 + s.channel_id) over w as from_own, lead(s.category_id * 65536 + s.channel_id) over w as to_own
+          from clock_span s
+         where s.complaint_id = any (ids) and s.clock in ('r', 'o') and (s.entry in ('r', 'o') or s.left_at > s.valid_from)
+        window w as (partition by s.complaint_id, s.clock order by s.seq)
+    ), late as (
+        select s.*, greatest(s.valid_from, s.due_at + interval '1 microsecond') as late_at, greatest(s.valid_from, d.day::timestamp at time zone z.tz) as late5_at
+          from stretch s
+          join calendar z using (calendar_id)
+          left join workday d on d.calendar_id = s.calendar_id and d.working and d.ordinal = s.due_ord + 6
+         where s.clock = 'r' and s.due_at < s.left_at and isfinite(s.due_at)
+    ), edge (complaint_id, moment, kind, at, other, own, others) as (
+        select complaint_id, valid_from, case entry when 'r' then 1 when 'o' then 2 when 't' then 2 when 'e' then 3 else 4 end, at, case when came then from_at else -1 end,
+               own, case when came then from_own else -1 end from stretch
+        union all select complaint_id, left_at, case out_by when 'd' then 5 when 'x' then 6 else 7 end, at, case when out_by = 'm' and goes then to_at else -1 end,
+                         own, case when out_by = 'm' and goes then to_own else -1 end from stretch where out_by is not null
+        union all select complaint_id, valid_from, 8, at, -1, own, -1 from stretch
+        union all select complaint_id, left_at, 9, at, -1, own, -1 from stretch where out_by is not null
+        union all select complaint_id, late_at - interval '1 microsecond', 10, charged_at, -1, own, -1 from late where late_at < left_at
+        union all select complaint_id, left_at - interval '1 microsecond', 11, charged_at, -1, own, -1 from late where late_at < left_at and out_by is not null
+        union all select complaint_id, late5_at - interval '1 microsecond', 12, charged_at, -1, own, -1 from late where late5_at < left_at
+        union all select complaint_id, left_at - interval '1 microsecond', 13, charged_at, -1, own, -1 from late where late5_at < left_at and out_by is not null
+    )
+    select e.complaint_id, array_agg(v.x order by e.moment, e.kind, e.at, e.other, e.own, e.others, v.p)
+      from edge e
+     cross join rollup_head h
+     cross join lateral (values (1, ((e.moment at time zone h.zone)::date - date '2000-01-01') * 16 + e.kind), (2, e.at), (3, e.other), (4, e.own), (5, e.others)) v (p, x)
+    where not (e.kind in (4, 7) and e.other = e.at and e.others = e.own)
+     group by e.complaint_id $$;
+
+-- The same as cells of the level that a label cut off at `shift` stands for (63: all together, 55: roots, 39: level 1), without moves inside a place.
+-- apart: which of category and channel are kept apart, as a mask of these; a case that changed its own moves between the cells of both.
+drop function rollup_edge_cells(int[], int);
+create function rollup_edge_cells(edges int[], shift int, apart int) returns table (place bigint, day date, kind int, category_id smallint, channel_id smallint)
+language sql immutable parallel safe as $$
+    select (edges[i + 1] >> (shift - 39) << (shift - 39))::bigint << 39, date '2000-01-01' + (edges[i] >> 4), edges[i] & 15,
+           ((edges[i + 3] & apart) >> 16)::smallint, (edges[i + 3] & apart & 65535)::smallint
+      from generate_series(1, cardinality(edges), 5) as i
+     where edges[i + 2] < 0 or edges[i + 2] >> (shift - 39) <> edges[i + 1] >> (shift - 39) or edges[i + 4] & apart <> edges[i + 3] & apart $$;
+
 -- What touched complaints still count for has to be taken away wherever it was counted, also from a place that has passed a complaint on: the
 -- fact itself is not that reader's, what came in and went out of their places is. Who is responsible now sees the fact.
-create function rollup_edges_stored(ids bigint[], shift int) returns table (place bigint, day date, kind int) language sql stable security definer set search_path = desk, pg_temp as $$
-    select e.place, e.day, e.kind
-      from rollup_fact f cross join lateral rollup_edge_cells(f.edges, shift) as e
-     where f.complaint_id = any (ids) and (not f.restricted or sees_restricted()) and (sees_all() or e.place between my_lo() and my_hi()) $$;
+create function rollup_edges_stored(ids bigint[], shift int, apart int) returns table (place bigint, day date, kind int, category_id smallint, channel_id smallint)
+language sql stable security definer set search_path = desk, pg_temp as $$
+    select e.*
+      from rollup_fact f cross join lateral rollup_edge_cells(f.edges, shift, apart) as e
+     where f.complaint_id = any (ids) and (not f.restricted or (select sees_restricted())) and ((select sees_all()) or e.place between (select my_lo()) and (select my_hi())) $$;
 drop policy in_scope on rollup_fact;
 do $$ declare inside text := '(%1$s between (select my_lo()) and (select my_hi()) and ((select one_range()) or %1$s <@ (select my_scope())))';
 begin
@@ -117,7 +168,7 @@ end $$;
 
 do $$
 begin
-    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_dissatisfied(), rollup_edges_stored(bigint[], int) from public';
+    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_dissatisfied(), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) from public';
     execute 'grant execute on function moves(text), office_dissatisfied() to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
-    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edges_stored(bigint[], int) to r_supervisor, r_leader, r_unit';
+    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edges_stored(bigint[], int, int) to r_supervisor, r_leader, r_unit';
 end $$;
