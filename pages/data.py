@@ -9,7 +9,7 @@ from queries import quality as read
 navigation.require()
 f = context.frame("last_month", show=("period", "unit"))
 phone = tables.is_phone()
-sources, calendars = data.read(read.sources), data.read(read.calendars)
+sources, calendars = data.read(read.sources, zone=f.zone.key), data.read(read.calendars)
 links.heading(t("data.title"), t("data.note", moment=words.moment(f.as_of, f.zone)))
 
 # -- the finding: is it fresh, and are the limits final; does the ledger balance

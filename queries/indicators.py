@@ -101,7 +101,7 @@ ARRIVALS = (("0", "0", "0", -100_000, 0), ("1", "1", "1", 1, 1), ("2", "2", "2",
 MARKS = (("closed_before_received", "办结早于受理", "Closed before receipt"), ("due_before_received", "时限早于受理", "Due before receipt"),
          ("far_limit", "时限过远", "Limit too far away"), ("future_close", "办结时间在将来", "Closed in the future"), ("no_unit", "没有单位", "No unit"),
          ("no_category", "没有类别", "No category"))                # what is odd about a row that lands (intake.convert.Mark)
-MARKED = "s.complaint_id = any (array(select x.complaint_id from complaint as x where x.marks <> '{{}}'{}))"     # few among very many: from them to the spans
+MARKED = "s.complaint_id = any (array(select marked({})))"       # few among very many: from them to the spans
 
 
 @dataclass(frozen=True)
@@ -274,15 +274,15 @@ CATALOGUE: dict[str, Indicator] = {i.code: i for i in (
               "s.state in ('A','B')", "not answer.complete", better="less"),
     Indicator("marked", "存疑数据", "Implausible data", "存疑但照常计入的件", "implausible but real: counted, listed here", "all", MARKED.format(""), unit_of="about",
               better="less"),
-    *(Indicator(f"mark_{code}", zh, en, f"存疑：{zh}", f"implausible: {en}", "all", MARKED.format(f" and x.marks @> array['{code}']"), unit_of="about",
+    *(Indicator(f"mark_{code}", zh, en, f"存疑：{zh}", f"implausible: {en}", "all", MARKED.format(f"'{code}'"), unit_of="about",
                 better="less")
       for code, zh, en in MARKS),
     Indicator("unmapped_unit", "单位未对应", "Unit not mapped", "被投诉单位尚未放入单位树", "the unit complained about has no place in the tree yet", "all",
-              "exists (select from unit x where x.unit_id = s.about_unit_id and x.kind = 'unmapped')", unit_of="about", better="less"),
+              "s.about_label = any (array(select x.label from unit as x where x.kind = 'unmapped'))", unit_of="about", better="less"),
     Indicator("unmapped_category", "类别未对应", "Category not mapped", "来源的类别尚未对应", "the source's category is not mapped yet", "all",
               "exists (select from category x where x.category_id = s.category_id and x.source_id is not null)", unit_of="about", better="less"),
     Indicator("unit_conflict", "来源与改派不一致", "Source against reassignment", "已改派，而来源又改了承办单位", "reassigned here, then moved by the source", "all",
-              "exists (select from event x where x.complaint_id = s.complaint_id and x.code = 'unit_conflict' and x.at <= :as_of)", unit_of="responsible",
+              "s.complaint_id = any (array(select conflicted(:as_of)))", unit_of="responsible",
               better="less"),
 )}
 COHORTS["open_or_done"] = "true"

@@ -133,6 +133,7 @@ def _spreads() -> dict[str, Spread]:
               for name, number, which in [*urged, ("moved", 34, 4)]]
     found += [("due", Spread(35, "charged", "f.received_day", "case when f.due_day >= f.received_day then least(f.due_day - f.received_day, 2000) else 0 end",
                               f"isfinite(f.due_day) and {_bit('received_met')}", TWO_DAYS))]
+    found += [("source", Spread(42, "charged", "f.received_day", "f.source_id", "true", GRAINS[:1]))]
     number = 36
     for one, other in PAIRS:
         for part in ("den", "num"):
@@ -144,6 +145,11 @@ def _spreads() -> dict[str, Spread]:
 
 
 SPREADS = _spreads()
+LISTED = ("low_score", "call_again")      # lists of few among many that were done: each has an index of its own
+
+
+def _of_list(code: str) -> str:
+    return _bit(code).replace("f.bits", "bits")
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
@@ -279,6 +285,14 @@ def spread(conn: Connection, cells: Cells, names: tuple[str, ...], grain: Grain,
     that depend on two days; of the others null."""
     params = cells.params | {"grain": grain.number, "first": first, "last": last, "touched": cells.touched}
     return list(conn.execute(_spread_statement(names, by, bool(cells.touched)), params))
+
+
+def among(conn: Connection, cells: Cells, code: str) -> list[int]:
+    """Complaints done in the period that may be on this list (LISTED): all that are on it, and what was touched. Their rows say which are."""
+    zone = ZoneInfo(cells.params["zone"])
+    days = {"first": _local(cells.params["start"], zone).date(), "last": _local(cells.params["end"], zone).date()}
+    found = conn.execute(text(f"select complaint_id from rollup_fact where {_of_list(code)} and closed_day between :first and :last and about_label between :lo and :hi"), cells.params | days)
+    return sorted({*found.scalars(), *cells.again})
 
 
 @cache
@@ -499,7 +513,7 @@ def _look() -> str:
                case when s.clock = 'r' then e.edges end, look_at,
                case when s.clock = 'r' and s.left_at > look_at then
                     (select w.day from workday as w where w.calendar_id = s.calendar_id and w.working and w.ordinal = s.due_ord + 6) end,
-               case when s.clock = 'r' then g.urges end
+               case when s.clock = 'r' then g.urges end, s.source_id
           from {facts(bits, 'links. urged.')}
           join calendar as k on k.calendar_id = s.calendar_id
           left join rollup_edges(ids) as e on e.complaint_id = s.complaint_id
@@ -613,6 +627,9 @@ def install(conn: Connection, zone: str) -> bool:
     conn.exec_driver_sql(statements.replace("%", "%%"))
     for name in ("rollup_look(bigint[], timestamptz)", "rollup_add(rollup_fact[], rollup_fact[])", "rollup_by_days(int[], int[])"):
         conn.execute(text(f"revoke execute on function {name} from public"))
+    for code in LISTED:
+        conn.execute(text(f"drop index if exists rollup_fact_{code}"))
+        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact (closed_day) where {_of_list(code)}"))
     conn.execute(text("delete from rollup_head"))
     conn.execute(text("insert into rollup_head (catalogue, zone) values (:digest, :zone)"), {"digest": digest, "zone": zone})
     return True
@@ -669,7 +686,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda 
 def check(conn: Connection, *, told: Callable[[int, int], None] = lambda done, total: None) -> tuple[list[int], int]:
     """Look at every complaint again and add everything up again, as the schema's owner: complaints that count for something else than is stored
     (without those that wait for a fold), and how many cells differ from the stored complaints' sums. ([], 0) = equal to the raw rows."""
-    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges, late5_day, urges"
+    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges, late5_day, urges, source_id"
     wrong: list[int] = []
     last = conn.execute(text("select coalesce(max(complaint_id), 0) from complaint")).scalar_one()
     for start in range(0, last + 1, CHUNK):

@@ -5,14 +5,13 @@ from functools import lru_cache
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries import figures
+from queries import figures, rollups
 from queries.figures import _where, within
 from queries.indicators import CATALOGUE, facts
 
 MONTHLY = ("satisfaction", "reach_rate")
 SHOWN = 200
 # What is most urgent first: scores that nobody has followed up, the newest call first; of calls, who waits longest.
-AMONG = {"low_score": " and s.complaint_id in (select office_dissatisfied())", "call_again": ""}      # few among very many
 ORDERS = {"low_score": "followed.step is not null, office.at desc, s.complaint_id",
           "call_again": "office.at, s.complaint_id"}
 
@@ -36,19 +35,20 @@ def calls(conn: Connection, code: str, *, as_of: datetime, start: datetime, end:
     called or null), total (how many there are in all).
     """
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone,
-                  limit=limit)
-    return pd.read_sql(_calls(code), conn, params=params | within(conn, unit))
+                  limit=limit, parent=None) | within(conn, unit)
+    cells = rollups.serving(conn, params, "all")
+    return pd.read_sql(_calls(code, cells is not None), conn, params=params | {"among": cells and rollups.among(conn, cells, code)})
 
 
 @lru_cache(maxsize=8)
-def _calls(code: str) -> TextClause:
+def _calls(code: str, few: bool) -> TextClause:
     i = CATALOGUE[code]
     step = "followed.step" if i.num else "cast(null as text)"
     return text(f"""with picked as (
         select s.complaint_id, s.ended_at as done_at, office.at as called_at, office.outcome, office.tried,
                {step} as step, count(*) over () as total, row_number() over (order by {ORDERS[code]}) as place
           from {facts('c.', i.den, step)}
-         where {_where(i)} and ({i.den}){AMONG[code]}
+         where {_where(i)} and ({i.den}){" and s.complaint_id = any (cast(:among as bigint[]))" if few else ""}
          order by {ORDERS[code]} limit :limit)
     select p.complaint_id, c.complaint_no, c.about_unit_id, c.category_id, c.title,
            mask_text(b.words) as words, p.done_at, p.called_at, p.outcome, p.tried, p.step, p.total

@@ -2,7 +2,8 @@
 -- is compiled from queries/rollups.py, as before; here is what it is put together from.
 
 alter table rollup_fact add late5_day date,      -- of what is open: from this day on it is more than five working days late
-                        add urges int[];         -- see rollup_urges()
+                        add urges int[],         -- see rollup_urges()
+                        add source_id smallint;
 create index rollup_fact_negative on rollup_fact (closed_day) where days_used < 0;      -- done before received: not in a histogram
 
 -- What an event does not move: said about a case, not done in it.
@@ -88,7 +89,7 @@ begin
     on conflict (complaint_id, clock) do update set category_id = excluded.category_id, channel_id = excluded.channel_id, restricted = excluded.restricted,
         label = excluded.label, about_label = excluded.about_label, charged_label = excluded.charged_label, received_day = excluded.received_day, due_day = excluded.due_day,
         closed_day = excluded.closed_day, promised_on = excluded.promised_on, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, edges = excluded.edges,
-        touched_at = excluded.touched_at, late5_day = excluded.late5_day, urges = excluded.urges;
+        touched_at = excluded.touched_at, late5_day = excluded.late5_day, urges = excluded.urges, source_id = excluded.source_id;
     insert into rollup_dirty select rollup_pending(ids, t);
     return cardinality(ids);
 end $$;
@@ -97,10 +98,13 @@ end $$;
 create index span_late_left on clock_span (left_at) include (complaint_id, restricted, valid_from, valid_to, due_at, due_ord, charged_label, label, about_label, category_id,
     channel_id, source_id, calendar_id) where clock = 'r' and left_at > due_at and left_at < 'infinity';
 
--- Complaints of which the office once heard dissatisfaction, few among very many: ids, which row security of the spans then narrows.
-create index call_back_dissatisfied on call_back (complaint_id) where by_whom = 'office' and score = 'dissatisfied';
-create function office_dissatisfied() returns setof bigint language sql stable parallel safe rows 20000 security definer set search_path = desk, pg_temp as $$
-    select distinct complaint_id from call_back where by_whom = 'office' and score = 'dissatisfied' $$;
+-- Complaints with something odd about their data, few among very many: ids, which row security of the spans then narrows.
+create index complaint_marked on complaint (complaint_id) where marks <> '{}';
+create function marked(mark text default null) returns setof bigint language sql stable parallel safe rows 1000 security definer set search_path = desk, pg_temp as $$
+    select complaint_id from complaint where marks <> '{}' and (mark is null or marks @> array[mark]) $$;
+create function conflicted(t timestamptz) returns setof bigint language sql stable parallel safe rows 1000 security definer set search_path = desk, pg_temp as $$
+    select distinct complaint_id from event where code = 'unit_conflict' and at <= t $$;
+create index complaint_newest on complaint (source_id, registered_at desc);
 
 -- What came in and went out, again by category and channel too: five numbers each. Day (since 2000) * 16 + kind; place; where it came from or goes to
 -- (-1: nowhere); category * 65536 + channel, here and there. Kinds and days as in 0009.
@@ -168,7 +172,7 @@ end $$;
 
 do $$
 begin
-    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), office_dissatisfied(), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) from public';
-    execute 'grant execute on function moves(text), office_dissatisfied() to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
+    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), marked(text), conflicted(timestamptz), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) from public';
+    execute 'grant execute on function moves(text), marked(text), conflicted(timestamptz) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
     execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edges_stored(bigint[], int, int) to r_supervisor, r_leader, r_unit';
 end $$;

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from queries import connect, db, demo, figures, ledger, profile, rollups, timing, units
+from queries import connect, db, demo, figures, ledger, profile, quality, rollups, satisfaction, timing, units
 from queries.demo import simulate
 from queries.indicators import DIFFERENT
 from tests.conftest import cloned, logins
@@ -224,6 +224,24 @@ def test_ledger_stocks_and_what_was_overdue_at_a_midnight_are_the_same(office, o
                 assert one.equals(two), (login, narrow, one, two)
                 served += used
     assert served > 80
+
+
+def test_lists_of_few_and_complaints_of_a_source_are_the_same(office, owner, monkeypatch):
+    touch(owner, 5)
+    today = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    found = served = 0
+    for login in LOGINS:
+        viewer = db.viewer_of(office, login)
+        as_of = db.tick(office, viewer)[1]
+        with db.reading(office, viewer) as conn:
+            for code, days, more in product(rollups.LISTED, (400, 45, 7), ({}, {"category": 1}, {"unit": 2})):
+                span = dict(as_of=as_of, start=today - timedelta(days=days), end=today + timedelta(days=1 - days % 2), **more)
+                one, two, used = both(conn, monkeypatch, lambda conn: satisfaction.calls(conn, code, **span))
+                assert one.equals(two), (login, code, days, more)
+                found, served = found + len(one), served + used
+            one, two, used = both(conn, monkeypatch, lambda conn: quality.sources(conn, as_of=as_of))
+            assert one.equals(two) and (one.complaints > 0).any(), login
+    assert found > 100 and served > 50
 
 
 def test_folded_is_what_building_anew_gives(office, owner):

@@ -166,10 +166,10 @@ def test_it_is_seen_when_a_list_asks_something_else(bank, monkeypatch):
     original = satisfaction._calls
     changed = CATALOGUE["call_again"].__class__(**{**CATALOGUE["call_again"].__dict__, "den": CATALOGUE["call_again"].den + " and office.tried < 2"})
 
-    def other(code):
+    def other(code, few):
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(CATALOGUE, "call_again", changed)
-            return original.__wrapped__(code)
+            return original.__wrapped__(code, few)
     monkeypatch.setattr(satisfaction, "_calls", other)
     with db.reading(bank, db.viewer_of(bank, "service"), timeout_ms=60_000) as conn:
         assert [one[0] for one in differences(conn)] == ["call_again"]
