@@ -30,14 +30,14 @@ def address(filters: Filters | None = None, *, at: object = None, **params: obje
 
 
 def link(label: str, to: str | None, params: Mapping[str, str] | None = None, *,
-         icon: str | None = ":material/chevron_right:", help: str | None = None) -> None:
+         icon: str | None = ":material/chevron_right:", help: str | None = None, width: int | str = "content") -> None:
     """A link to a page of the product, or its plain label where there is none the viewer may open. Markdown label."""
     page = navigation.target(to) if to else None
     if page:
         st.page_link(page, label=label, icon=icon or "", icon_position="right", query_params=dict(params or {}),
-                     help=help or "")
+                     help=help or "", width=width)
     else:
-        st.markdown(_beside(label), width="content")
+        st.markdown(_beside(label), width=width)
 
 
 def _beside(label: str) -> str:
@@ -143,6 +143,9 @@ def linked_table(heads: Sequence[tuple[str, int | None, str]], rows: Sequence[Se
                     page = (other or [to])[0] if params else None
                     if page is None or navigation.target(page) is None:
                         st.markdown(_beside(label if params else f":small[{label}]"), width=px or "stretch", text_alignment=side)
+                        continue
+                    if side == "left":
+                        link(label, page, params, icon=None, width=px or "stretch")
                         continue
                     with st.container(width=px or "stretch", horizontal_alignment=side, gap=None):
                         link(label, page, params, icon=None)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import context, data, evidence, links, navigation, review, session, tables, words
+from dashboard import context, data, evidence, links, navigation, review, session, still, tables, words
 from dashboard.words import t
 
 LIST = "complaints"
@@ -28,70 +28,73 @@ def rows_of(unit, **params):
     return f.link(unit=unit, at=w.moment, **params) if unit != f.parent else None
 
 
-# -- the finding
-(kept, due), overdue, long = w.kept, w.late["overdue_open_den"], w.late["overdue_open_5_den"]
-links.heading(review.title(f.period), t("review.note", moment=words.moment(f.as_of, f.zone)))
-links.sentence(review.headline(w, f.period), review.overdue(overdue, long, w.late_before["overdue_open_den"], f.period, w.ended))
-doors("", ("due", due, {"code": "compliance"}), ("kept", kept, {"code": "compliance", "part": "num"}),
-      ("late", due - kept, {"code": "compliance", "part": "rest"}), ("not_yet", w.now["not_yet_due_den"], {"code": "not_yet_due"}),
-      ("long", long, {"code": "overdue_open_5", "at": w.moment}))
-links.row(review.ago(w, f), LIST, review.comparison(w, f))
-with links.cards(4):
-    for key, n, old, trend, params in (
-            ("rate", w.kept, w.kept_before, w.chart.rates, {"code": "compliance"}),
-            ("overdue", overdue, w.late_before["overdue_open_den"], w.stocks.overdue_open, {"code": "overdue_open", "at": w.moment}),
-            ("received", w.now["received_den"], w.before["received_den"], w.volume.weekly, {"code": "received"}),
-            ("open", int(w.balance.closing), int(w.balance.opening), w.stocks.backlog, {"line": "closing"})):
-        links.figure_card(t(f"review.card_{key}"), trend=() if phone else list(trend), to=LIST, params=f.link(**params),
-                          **review.card(key, n, old, f.period, w.ended, phone, w.volume.whole.verdict))
+def figures():
+    """All but the chart that can be clicked: the same for everybody of this scope until the next tick."""
+    (kept, due), overdue, long = w.kept, w.late["overdue_open_den"], w.late["overdue_open_5_den"]
+    links.heading(review.title(f.period), t("review.note", moment=words.moment(f.as_of, f.zone)))
+    links.sentence(review.headline(w, f.period), review.overdue(overdue, long, w.late_before["overdue_open_den"], f.period, w.ended))
+    doors("", ("due", due, {"code": "compliance"}), ("kept", kept, {"code": "compliance", "part": "num"}),
+          ("late", due - kept, {"code": "compliance", "part": "rest"}), ("not_yet", w.now["not_yet_due_den"], {"code": "not_yet_due"}),
+          ("long", long, {"code": "overdue_open_5", "at": w.moment}))
+    links.row(review.ago(w, f), LIST, review.comparison(w, f))
+    with links.cards(4):
+        for key, n, old, trend, params in (
+                ("rate", w.kept, w.kept_before, w.chart.rates, {"code": "compliance"}),
+                ("overdue", overdue, w.late_before["overdue_open_den"], w.stocks.overdue_open, {"code": "overdue_open", "at": w.moment}),
+                ("received", w.now["received_den"], w.before["received_den"], w.volume.weekly, {"code": "received"}),
+                ("open", int(w.balance.closing), int(w.balance.opening), w.stocks.backlog, {"line": "closing"})):
+            links.figure_card(t(f"review.card_{key}"), trend=() if phone else list(trend), to=LIST, params=f.link(**params),
+                              **review.card(key, n, old, f.period, w.ended, phone, w.volume.whole.verdict))
 
-# -- what must be done today
-links.section(t("todo.title"))
-with links.todo_cards(8):
-    for code, key, tone in review.TODO:
-        links.todo_card(t(f"todo.{key}"), w.todo[f"{code}_den"], tone=tone, to=LIST, params=f.link(code=code))
-serious = {one: w.now[f"serious_{one}_den"] for one in ("new", "reported", "unreported")}
-links.section(t("review.major"))
-doors(review.major(*serious.values(), f.period), *((one, n, {"code": f"serious_{one}"}) for one, n in serious.items()))
+    # -- what must be done today
+    links.section(t("todo.title"))
+    with links.todo_cards(8):
+        for code, key, tone in review.TODO:
+            links.todo_card(t(f"todo.{key}"), w.todo[f"{code}_den"], tone=tone, to=LIST, params=f.link(code=code))
+    serious = {one: w.now[f"serious_{one}_den"] for one in ("new", "reported", "unreported")}
+    links.section(t("review.major"))
+    doors(review.major(*serious.values(), f.period), *((one, n, {"code": f"serious_{one}"}) for one, n in serious.items()))
 
-# -- units against their peers
-peers = data.derived(review.peers, w.peers, name, deeper, rows_of, "units", f.period, phone, key=(f.address, phone))
-left, right = st.columns(2, gap="medium")
-with left:
-    links.section(t("review.attention"))
-    st.markdown(peers.attention_said)
-    evidence.unit_table(peers.attention)
-with right:
-    links.section(t("review.doing_well"))
-    st.markdown(peers.well_said)
-    evidence.unit_table(peers.well)
+    # -- units against their peers
+    peers = review.peers(w.peers, name, deeper, rows_of, "units", f.period, phone)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        links.section(t("review.attention"))
+        st.markdown(peers.attention_said)
+        evidence.unit_table(peers.attention)
+    with right:
+        links.section(t("review.doing_well"))
+        st.markdown(peers.well_said)
+        evidence.unit_table(peers.well)
 
-# -- ledger, effect, satisfaction
-links.section(t("review.ledger"))
-links.ledger([(t(f"review.{word}"), int(w.balance[line]), f.link(line=line)) for line, word in review.LINES.items()], w.gap, LIST)
-left, right = st.columns(2, gap="medium")
-with left:
-    urged, signed, done = w.now["urged_den"], w.now["urge_acknowledged_num"], w.now["urge_done_num"]
-    links.section(t("review.effect"))
-    doors(review.effect(urged, signed, done, w.median, f.period), ("urged", urged, {"code": "urged"}),
-          ("signed", signed, {"code": "urge_acknowledged", "part": "num"}), ("done", done, {"code": "urge_done", "part": "num"}))
-with right:
-    called, reached, satisfied = w.now["reach_rate_den"], w.now["reach_rate_num"], w.now["satisfaction_num"]
-    links.section(t("review.satisfaction"))
-    doors(review.satisfaction(called, reached, satisfied, w.now["satisfaction_den"], f.period), ("called", called, {"code": "reach_rate"}),
-          ("reached", reached, {"code": "reach_rate", "part": "num"}), ("satisfied", satisfied, {"code": "satisfaction", "part": "num"}))
+    # -- ledger, effect, satisfaction
+    links.section(t("review.ledger"))
+    links.ledger([(t(f"review.{word}"), int(w.balance[line]), f.link(line=line)) for line, word in review.LINES.items()], w.gap, LIST)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        urged, signed, done = w.now["urged_den"], w.now["urge_acknowledged_num"], w.now["urge_done_num"]
+        links.section(t("review.effect"))
+        doors(review.effect(urged, signed, done, w.median, f.period), ("urged", urged, {"code": "urged"}),
+              ("signed", signed, {"code": "urge_acknowledged", "part": "num"}), ("done", done, {"code": "urge_done", "part": "num"}))
+    with right:
+        called, reached, satisfied = w.now["reach_rate_den"], w.now["reach_rate_num"], w.now["satisfaction_num"]
+        links.section(t("review.satisfaction"))
+        doors(review.satisfaction(called, reached, satisfied, w.now["satisfaction_den"], f.period), ("called", called, {"code": "reach_rate"}),
+              ("reached", reached, {"code": "reach_rate", "part": "num"}), ("satisfied", satisfied, {"code": "satisfaction", "part": "num"}))
 
-# -- what it is about, and how it was judged
-links.section(t("review.problems"))
-note = t("review.problems_note_all" if session.viewer().sees_restricted else "review.problems_note")
-st.markdown(f"{review.problems_sentence(w.problems, f.category, f.channel, f.period)} :gray[{note}]")
-for one in w.volume.bursts:
-    links.row([review.burst_door(one, f)], LIST, review.burst(one, f.category))
+    # -- what it is about, and how it was judged
+    links.section(t("review.problems"))
+    st.markdown(f"{review.problems_sentence(w.problems, f.category, f.channel, f.period)} "
+                f":gray[{t('review.problems_note_all' if session.viewer().sees_restricted else 'review.problems_note')}]")
+    for one in w.volume.bursts:
+        links.row([review.burst_door(one, f)], LIST, review.burst(one, f.category))
+    return review.heat_figure(w.problems, f.category, f.channel, phone)
+
+
+heat = still.draw(figures, "review", f.address, phone)
 if w.problems.total:
-    cell = review.cells(f)
-    links.picker(w.problems.grid, f.category, f.channel, LIST, cell, "cells")
-    links.chart(data.derived(review.heat_figure, w.problems, f.category, f.channel, phone, key=(f.asked, phone)), evidence.key("problems", f), LIST,
-                review.of_cell(w.problems, cell))
+    links.picker(w.problems.grid, f.category, f.channel, LIST, review.cells(f), "cells")
+    links.chart(heat, evidence.key("problems", f), LIST, review.of_cell(w.problems, review.cells(f)))
 with st.expander(t("review.statistics"), icon=":material/query_stats:", key="notes", on_change="rerun", bind="query-params") as notes:
     if notes.open:
         evidence.panel(f, w.chart, w.volume.whole, w.days, w.peers, w.funnel, name, deeper, rows_of, "review", phone)

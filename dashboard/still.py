@@ -1,0 +1,78 @@
+"""What a page shows and nobody can change in it (no widgets): drawn once for a scope, tick and language, then sent again as it was.
+
+Most of a rerun of a page of figures is Streamlit making the same two hundred messages once more; to send them again costs a fifth of
+that. The first drawing is sent in the same way as all later ones, so there is one way only.
+"""
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple, TypeVar
+
+import streamlit as st
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from dashboard import data
+
+SHOWS = {"heading", "markdown", "metric", "page_link", "plotly_chart", "space", "table"}     # and nothing that a session must know of
+HOLDS = {"column", "flex_container", "grid_container"}
+Made = TypeVar("Made")
+
+
+class Sent(NamedTuple):
+    """A message as it was sent, and its place below the container."""
+
+    place: tuple[int, ...]
+    message: bytes
+
+
+class Kept:
+    """What a part sends and returns, once somebody has drawn it."""
+
+    def __init__(self) -> None:
+        self.lock, self.sent, self.made = Lock(), None, None
+
+
+def draw(part: Callable[[], Made], *key: object) -> Made:
+    """What ``part()`` draws, in a container of its own, and what it returns, which nobody may change. ``key`` names the part and says what it
+    depends on beside the viewer's scope, the tick and the language. A page that stays with its moment (``data.hold``) is drawn anew."""
+    run, container = get_script_run_ctx(), st.container()
+    if run is None:                             # without a server nothing is sent
+        return part()
+    place = container._cursor.delta_path[:-1]
+    kept = data.derived(Kept, key=key)
+    with kept.lock:                             # of many who follow one tick the first draws, the others wait
+        if kept.sent is None:
+            kept.sent, kept.made = _record(run, part, container, len(place))
+    for one in kept.sent:
+        message = ForwardMsg.FromString(one.message)
+        message.metadata.delta_path[:] = (*place, *one.place)
+        run.enqueue(message)
+    return kept.made
+
+
+def _record(run, part: Callable[[], object], container, depth: int) -> tuple[list[Sent], object]:
+    """What ``part()`` would send into the container, without sending it, and what it returns."""
+    found: list[ForwardMsg] = []
+    run.enqueue = found.append                  # of this run alone: it hides the method
+    try:
+        with container:
+            made = part()
+    finally:
+        del run.enqueue
+    for message in found:
+        _check(message.delta)
+        populate_hash_if_needed(message)
+    return [Sent(tuple(message.metadata.delta_path[depth:]), message.SerializeToString()) for message in found], made
+
+
+def _check(delta) -> None:
+    """Raises TypeError for what has to be known to every run of every session that shows it: widgets, dialogs, fragments."""
+    if delta.WhichOneof("type") == "add_block":
+        kind, known = delta.add_block.WhichOneof("type"), HOLDS
+    else:
+        kind, known = delta.new_element.WhichOneof("type"), SHOWS
+        if kind == "plotly_chart" and delta.new_element.plotly_chart.selection_mode:
+            kind = "a chart that can be clicked"
+    if kind not in known:
+        raise TypeError(f"{kind} cannot be sent again")
