@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     p = add("simulate", help="let the demo bank go on living: complaints come in, move, are answered",
             description="Writes into the demo bank what an intake system would write now, through the database login "
                         "desk_intake alone, and refuses any other database. Ctrl-C ends it between two changes.")
-    p.add_argument("--rate", type=float, default=1, metavar="N", help="changes a second, up to 100 (default: 1)")
+    p.add_argument("--rate", type=float, default=1, metavar="N", help="changes a second, up to 1000 (default: 1)")
     p.add_argument("--minutes", type=float, metavar="M", help="stop after so long; default: go on until Ctrl-C")
     p.add_argument("--seed", type=int, default=None, help="for the same choices again")
     p.set_defaults(run=simulate)
@@ -246,8 +246,8 @@ def simulate(args) -> int:
     from threading import Event
 
     from queries.demo import simulate as living
-    if not 0 < args.rate <= 100:
-        raise UserError("--rate must be more than 0 and at most 100 changes a second.")
+    if not 0 < args.rate <= 1000:
+        raise UserError("--rate must be more than 0 and at most 1000 changes a second.")
     if args.minutes is not None and not args.minutes > 0:
         raise UserError("--minutes must be more than 0.")
     urls, stop = _urls(), Event()
