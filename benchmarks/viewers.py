@@ -318,7 +318,7 @@ async def clicking(viewers: list[Viewer], seconds: float, walk: bool, took: list
         await asyncio.sleep(random.uniform(0, THINK))
         while time.perf_counter() < until:
             took.append(await viewer.rerun(*(random.choice(PAGES) if walk else ())))
-            await asyncio.sleep(random.uniform(0.5, 1.5) * THINK)
+            await asyncio.sleep(min(random.uniform(0.5, 1.5) * THINK, max(0.0, until - time.perf_counter())))
     await asyncio.gather(*map(live, viewers))
 
 

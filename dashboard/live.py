@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -28,6 +28,8 @@ ROWS = {"overdue", "complaints", "complaint", "settings"}  # addresses of pages 
 QUIET = {"lang", "page", "notes"}  # parameters of an address that ask for nothing else
 LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick, where nobody tells it; the rest is for drawing
 SHARE = 0.3  # seconds for which the sessions of a process share a look at the tick
+TOGETHER = 3  # pages that are worked out at the same time: one after the other all are done sooner than all at once, by one interpreter
+PATIENCE = 0.4  # seconds after which a page no longer waits for its turn: others may wait for the database
 BUTTON = 36  # px, with or without a line
 EASE = 10  # a comparison of lists may take a tenth of the time
 AWAY = (OperationalError, InterfaceError, TimeoutError)
@@ -59,11 +61,14 @@ def begin(path: str) -> None:
 
 
 def run(page: Callable[[], None]) -> None:
-    """Run the page, and rest afterwards for half as long as that took: reruns never queue up, whatever they cost."""
+    """Run the page when it is its turn, and rest afterwards for half as long as that took: reruns never queue up, whatever they cost."""
+    turn = _turns.acquire(timeout=PATIENCE)
     began = time.monotonic()
     try:
         page()
     finally:
+        if turn:
+            _turns.release()
         ended = time.monotonic()
         st.session_state[_REST] = ended + (ended - began) / 2
         _says()
@@ -170,8 +175,9 @@ def sentence(news: News, held: Held | None, at: bool) -> str:
     return t("live.opened", what=told) if told else ""
 
 
-# -- one look for all sessions of the process ----------------------------------------------------------------------------
+# -- what the sessions of a process share: turns, and one look at the tick ----------------------------------------------------------------------------
 
+_turns = BoundedSemaphore(TOGETHER)
 _lock = Lock()
 _seen: dict[str, tuple[float, tuple[int, datetime] | Exception]] = {}
 
