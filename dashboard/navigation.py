@@ -1,6 +1,7 @@
 """Every page once: its file, words, address and who may open it."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from runpy import run_path
@@ -76,7 +77,8 @@ def choose(may: Callable[[str], bool]) -> st.Page:
     if st.session_state.get(_BUILT, (None,))[0] != known:
         st.session_state[_BUILT] = (known, {page.key: page.build(page in allowed) for page in PAGES})
     start = st.Page(home, title=t(f"nav.{first.key}"), url_path="", default=True, icon="", visibility="hidden")
-    page = st.navigation([start, *st.session_state[_BUILT][1].values()], position="top")
+    # copies: a page can be run once, and a run that a click has made idle may still be under way beside the next
+    page = st.navigation([start, *map(copy, st.session_state[_BUILT][1].values())], position="top")
     st.session_state[_LAST] = page.url_path
     return page
 
