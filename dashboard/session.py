@@ -34,7 +34,8 @@ class Ticket(NamedTuple):
 
 def ticket() -> Ticket:
     """Who the gate says it is. Raises NotAllowed where nobody is signed in: a page without the gate shows nothing."""
-    login, number = st.user.get(LOGIN), st.user.get(SESSION)
+    user = st.user.to_dict()                    # once: each look at st.user looks for a file of secrets
+    login, number = user.get(LOGIN), user.get(SESSION)
     if not login or not number:
         raise db.NotAllowed("nobody is signed in")
     return Ticket(login, int(number), st.session_state.get("login"))
