@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -48,6 +49,7 @@ RESULT = Path(__file__).with_name("results") / "viewers.json"
 REVIEW = ("review", "notes=true")                    # with the panel of statistics open: every chart there is
 PAGES = (REVIEW, ("review", ""), ("limits", ""), ("overdue", ""), ("satisfaction", ""), ("complaints", "code=received&period=last_month"), ("units", ""), ("data", ""))
 THINK = 5.0
+WRITERS = 3                                          # processes of `simulate`: one, on one connection, makes about a hundred changes a second
 PARTS = ("pages", "many", "nginx", "memory", "browser", "fresh")
 
 
@@ -58,7 +60,7 @@ class Server:
 
     def __init__(self, **settings: str):
         self.port = _free()
-        self.origin, self.ready = f"http://127.0.0.1:{self.port}", 0.0
+        self.origin, self.ready, self.trouble = f"http://127.0.0.1:{self.port}", 0.0, Counter()
         self.environment = os.environ | {"DASHBOARD_PORT": str(self.port), "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | settings
 
     def __enter__(self):
@@ -117,7 +119,7 @@ class Front(Server):
 
     def __init__(self):
         self.behind, self.tls, self.plain = [Server(), Server()], _free(), _free()
-        self.origin = f"https://127.0.0.1:{self.tls}"
+        self.origin, self.trouble = f"https://127.0.0.1:{self.tls}", Counter()
 
     def __enter__(self):
         from tests.deploy import test_nginx as of                       # puts this machine's ports and certificate into deploy/nginx.conf
@@ -189,7 +191,9 @@ class Viewer(asyncio.Protocol):
         self.transport.close()
 
     def connection_lost(self, error):
-        self.errors += not self.transport.is_closing()
+        if not self.transport.is_closing():
+            self.errors += 1
+            self.server.trouble[f"connection lost: {error}"] += 1
 
     def data_received(self, data: bytes):
         data = self.buffer + data if self.buffer else data
@@ -230,7 +234,10 @@ class Viewer(asyncio.Protocol):
         self.bytes += len(data)
         if kind == "delta":
             self.deltas += 1
-            self.errors += msg.delta.new_element.WhichOneof("type") in ("exception", "alert")
+            element = msg.delta.new_element
+            if (said := element.WhichOneof("type")) in ("exception", "alert"):
+                self.errors += 1
+                self.server.trouble[element.exception.message if said == "exception" else element.alert.body] += 1
             if msg.metadata.cacheable:
                 self.kept[msg.hash] = self.runs
             if self.drawn is not None and msg.metadata.delta_path[:1] == [0]:
@@ -331,7 +338,7 @@ async def many(server: Server, count: int, seconds: float, walk: bool = False) -
         wall = time.perf_counter() - began
         found = {"viewers": count, "processes": len(server.processes), "walking": walk, "reruns": len(took), "followed": sum(one.others for one in viewers) - others,
                  "p50_ms": quantile(took, 0.5), "p95_ms": quantile(took, 0.95), "p99_ms": quantile(took, 0.99), "cores": round((server.cpu() - cpu) / wall, 2),
-                 "client_cores": round((time.process_time() - own) / wall, 2), "errors": sum(one.errors for one in viewers), "memory_mib": round(server.memory())}
+                 "client_cores": round((time.process_time() - own) / wall, 2), "errors": sum(one.errors for one in viewers), "said": dict(server.trouble.most_common(5)), "memory_mib": round(server.memory())}
     print(f"{count:>4} viewers{' walking' if walk else '':<9} {found['processes']} process{'es' * (found['processes'] > 1)}   p50 {found['p50_ms']:7.1f}   p95 {found['p95_ms']:7.1f}   p99 {found['p99_ms']:7.1f} ms   "
           f"{found['reruns']} reruns, {found['followed']} by following   {found['cores']:.2f} cores (client {found['client_cores']:.2f})   {found['memory_mib']} MiB{'   ERRORS' * bool(found['errors'])}", flush=True)
     return found
@@ -385,8 +392,8 @@ async def fresh(server: Server, url: str, count: int, rate: int, marks: int) -> 
         async with crowd(server, count - 1) as viewers, Viewer(server, server.sign_in()) as reader:
             reader.watch = watch
             await reader.rerun("review", f"period=week&unit={unit}")
-            writing = subprocess.Popen([sys.executable, "-m", "dashboard", "simulate", "--rate", str(rate)], cwd=ROOT, env=server.environment,
-                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            writers = [subprocess.Popen([sys.executable, "-m", "dashboard", "simulate", "--rate", str(rate / WRITERS)], cwd=ROOT, env=server.environment,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(WRITERS)]
             try:
                 clicks = asyncio.create_task(clicking(viewers, 3600, False, took))
                 await asyncio.sleep(5)
@@ -404,17 +411,17 @@ async def fresh(server: Server, url: str, count: int, rate: int, marks: int) -> 
                 wall, cores = time.perf_counter() - began, server.cpu() - cpu
                 clicks.cancel()
             finally:
-                writing.terminate()
-                said = writing.communicate(timeout=20)[0].strip().splitlines()
+                for one in writers:
+                    one.terminate()
+                ends = [one.communicate(timeout=20)[0].strip().splitlines()[-1] for one in writers]
             errors = sum(one.errors for one in [*viewers, reader])
-    done = re.search(r"([\d,]+) changes, ([\d.]+) a second", said[-1])
-    failed = int(re.search(r"failed (\d+)", said[-1])[1])
+    written, failed = (sum(float(re.search(pattern, end)[1]) for end in ends) for pattern in (r"changes, ([\d.]+) a second", r"failed (\d+)"))
     check = subprocess.run([sys.executable, "-m", "dashboard", "check", "rollups"], cwd=ROOT, env=server.environment, capture_output=True, text=True)
-    found = {"viewers": count, "asked_per_s": rate, "written_per_s": float(done[2]), "failed": failed, "marks": marks, "missed": missed, "p50_ms": quantile(lags, 0.5),
+    found = {"viewers": count, "asked_per_s": rate, "written_per_s": round(written, 1), "failed": int(failed), "marks": marks, "missed": missed, "p50_ms": quantile(lags, 0.5),
              "max_ms": quantile(lags, 1), "clicks": len(took) - took_before, "click_p95_ms": quantile(took[took_before:], 0.95), "cores": round(cores / wall, 2),
-             "errors": errors, "rollups": "equal" if check.returncode == 0 else (check.stdout + check.stderr)[-500:]}
+             "errors": errors, "said": dict(server.trouble.most_common(5)), "rollups": "equal" if check.returncode == 0 else (check.stdout + check.stderr)[-500:]}
     print(f"{count} viewers beside {found['written_per_s']:.0f} of {rate} changes/s: COMMIT to frame p50 {found['p50_ms']:.0f}, most {found['max_ms']:.0f} ms, {missed} of {marks} not seen in 20 s; "
-          f"clicks p95 {found['click_p95_ms']:.0f} ms; {cores / wall:.2f} cores; {errors} errors, {failed} failed changes; roll-ups {found['rollups']}", flush=True)
+          f"clicks p95 {found['click_p95_ms']:.0f} ms; {cores / wall:.2f} cores; {errors} errors, {failed:.0f} failed changes; roll-ups {found['rollups']}", flush=True)
     return found
 
 
