@@ -15,9 +15,8 @@ from benchmarks.generate import SIZES, ready
 
 SMALL, LARGE = "500k", "5m"
 # Seconds of each part: what it may use for measuring (pages, writers) or about takes (the others). In all, with the bank made anew: under 3 and under 15 minutes on two cores.
-SHARES = {SMALL: {"pages": 45, "duck": 15, "writers": 20, "row_security": 20},
-          LARGE: {"pages": 170, "duck": 110, "writers": 80, "row_security": 60}}
-# Viewers over WebSocket (benchmarks/viewers.py) belong here: a line in SHARES and one in command().
+SHARES = {SMALL: {"pages": 45, "duck": 15, "writers": 20, "row_security": 20, "viewers": 35},
+          LARGE: {"pages": 170, "duck": 110, "writers": 80, "row_security": 60, "viewers": 180}}
 
 
 def command(part: str, size: str, url: str, data: Path) -> list[str]:
@@ -28,6 +27,8 @@ def command(part: str, size: str, url: str, data: Path) -> list[str]:
         "duck": [*at, "--runs", "3" if size == SMALL else "2"],
         "writers": [*at, "--seconds", str(1 if size == SMALL else 4), "--rows", "50000" if size == SMALL else "1000000"],
         "row_security": ["--rows", "200000" if size == SMALL else "1000000"],
+        # the part `fresh` writes into the bank: python -m benchmarks.viewers, on a bank of its own
+        "viewers": [*at, "--short", "--seconds", "10", "--only", "pages", "--only", "many", *(() if size == SMALL else ("--only", "nginx", "--only", "memory", "--only", "browser"))],
     }[part]]
 
 
