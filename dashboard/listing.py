@@ -333,7 +333,7 @@ def overdue_rows(rows: pd.DataFrame, f: Frame) -> pd.DataFrame:
 def late(f: Frame, codes: tuple[str, ...], code: str) -> tuple[dict[str, int], pd.Series, pd.Series]:
     """How many are in each list of the overdue page, of the chosen one how many by unit below, and of all overdue how late."""
     return (data.read(figures.counts, (*codes, "overdue_list_5", "urge_unsigned"), **f.where).loc["all"].to_dict(),
-            data.read(figures.counts, (code,), by="child", parent=f.parent, **f.where)[f"{code}_den"],
+            f.below(figures.counts, (code,), **f.where)[f"{code}_den"],
             data.read(figures.counts, ("overdue_list",), by="ageing", **f.where)["overdue_list_den"])
 
 

@@ -176,3 +176,14 @@ begin
     execute 'grant execute on function moves(text), marked(text), conflicted(timestamptz) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
     execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edges_stored(bigint[], int, int) to r_supervisor, r_leader, r_unit';
 end $$;
+
+-- What cuts a case is looked for by complaint and kind: from the kind alone it would be all of them.
+drop index event_cut;
+create index event_cut on event (complaint_id, code, at) where cut;
+
+-- Who sees all is asked first: PostgreSQL asks the policies of a table from the last name to the first, and the others may have to look for each row.
+do $$ declare t text; begin
+    for t in select tablename from pg_policies where schemaname = 'desk' and policyname = 'all_units' loop
+        execute format('alter policy all_units on %I rename to whole', t);
+    end loop;
+end $$;

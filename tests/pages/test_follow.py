@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import streamlit as st
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data, live, session, words
@@ -277,3 +278,20 @@ def test_how_soon_is_a_setting(monkeypatch, value, seconds):
     settings.cache_clear()
     assert settings().follow == seconds
     settings.cache_clear()
+
+
+@pytest.mark.parametrize("page", ["review", "limits", "overdue", "satisfaction", "units", "data"])
+def test_what_lies_beside_the_tree_is_shown_and_stops_no_page(office, page):
+    engine = create_engine(office["admin"], poolclass=NullPool)
+    with engine.begin() as conn:
+        conn.execute(text("set local search_path = desk"))
+        conn.execute(text("""update complaint set unit_id = (select unit_id from unit where kind = 'unmapped' and parent_id is null)
+                              where complaint_id in (select complaint_id from clock_span where clock = 'r' and left_at = 'infinity' and valid_to = 'infinity'
+                                                        and now() between target_at and due_at)"""))
+    next_tick()
+    at = opened(page, **({"code": "due_soon_list"} if page == "overdue" else {}))
+    assert not at.exception
+    if page == "overdue":
+        assert any("未对应" in option for group in at.button_group for option in group.options), "and stands there"
+    if page == "units":
+        assert any("未对应" in one.label for one in at.get("page_link")) or any("未对应" in one.value for one in at.markdown)
