@@ -159,7 +159,7 @@ def test_the_command_stops_after_its_minutes(bank, folder):
     assert 15 <= int(re.search(r"([\d,]+) changes", out)[1]) <= 45
 
 
-@pytest.mark.parametrize("wrong", [("--rate", "0"), ("--rate", "101"), ("--minutes", "0"), ("--minutes", "nan"), ("--rate", "nan")])
+@pytest.mark.parametrize("wrong", [("--rate", "0"), ("--rate", "1001"), ("--minutes", "0"), ("--minutes", "nan"), ("--rate", "nan")])
 def test_what_cannot_be_asked_is_refused_in_a_sentence(bank, folder, wrong):
     running = command(bank, folder, *wrong)
     _, problems = running.communicate(timeout=60)
