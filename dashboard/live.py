@@ -1,7 +1,7 @@
 """Pages follow the database: within two seconds of a commit, and without taking anything out of the reader's hands.
 
-A small fragment on every page asks for the tick when it is told that it moved on (``prompter``). Then a page of figures runs again; on a
-page of rows the rows stay as they were opened (``data.hold``), and a quiet line beside the heading says how many came and went since.
+A small fragment on every page asks for the tick. Where it moved on, a page of figures runs again; on a page of rows the
+rows stay as they were opened (``data.hold``), and a quiet line beside the heading says how many came and went since.
 What is typed, ticked or open lives in the browser and in the session, which neither of the two touches.
 """
 
@@ -14,27 +14,23 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
-from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from dashboard import data, session, words
 from dashboard.data import Held
-from dashboard.prompter import prompter
 from dashboard.settings import settings
 from dashboard.words import t
 from queries import complaints, db
-from queries.viewer import Viewer
 
 ROWS = {"overdue", "complaints", "complaint", "settings"}  # addresses of pages that list or have long forms; the others show figures
 QUIET = {"lang", "page", "notes"}  # parameters of an address that ask for nothing else
-LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick, where nobody tells it; the rest is for drawing
+LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick; the rest is for drawing
 SHARE = 0.3  # seconds for which the sessions of a process share a look at the tick
 TOGETHER = 2  # pages that are worked out at the same time: one after the other all are done sooner than all at once, by one interpreter
 PATIENCE = 2  # seconds after which a page no longer waits for its turn: others may wait for the database
 BUTTON = 36  # px, with or without a line
 EASE = 10  # a comparison of lists may take a tenth of the time
 AWAY = (OperationalError, InterfaceError, TimeoutError)
-_FIRST, _REST, _NEWS, _BESIDE, _TOLD, _FRAGMENT = ("live.first", "live.rest", "live.news", "live.beside", "live.told",
-                                                   "live.fragment")  # session_state
+_FIRST, _REST, _NEWS, _BESIDE, _TOLD = "live.first", "live.rest", "live.news", "live.beside", "live.told"  # session_state
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,6 @@ def begin(path: str) -> None:
     if held is None or held is not before:
         st.session_state.update({_NEWS: News(), _TOLD: None})
     st.session_state[_FIRST] = True
-    st.session_state.pop(_FRAGMENT, None)
 
 
 def run(page: Callable[[], None]) -> None:
@@ -71,7 +66,6 @@ def run(page: Callable[[], None]) -> None:
             _turns.release()
         ended = time.monotonic()
         st.session_state[_REST] = ended + (ended - began) / 2
-        _says()
 
 
 def follow(phone: bool = False) -> None:
@@ -93,23 +87,12 @@ def beside() -> None:
 
 
 def _every() -> None:
-    st.fragment(_follow, run_every=None if prompter.on else LOOK * settings().follow or None)()
-
-
-def _says() -> None:
-    """What this page shows, to whom tells it that there is more."""
-    state = st.session_state
-    if prompter.on and settings().follow and _FRAGMENT in state:
-        news, told = state.get(_NEWS), state.get(_TOLD)
-        prompter.shows(state[_FRAGMENT], None if news and news.away else told if told is not None else state.tick[0])
+    st.fragment(_follow, run_every=LOOK * settings().follow or None)()
 
 
 def _follow() -> None:
-    if prompter.on:
-        st.session_state[_FRAGMENT] = ThreadState.get().fragment_id
     if not st.session_state.pop(_FIRST, False):  # this time not as a part of the whole page
         _look()
-        _says()
     at, news = "at" in st.query_params, st.session_state.get(_NEWS) or News()
     line = sentence(news, st.session_state.get("held"), at)
     if line:
@@ -182,22 +165,14 @@ _lock = Lock()
 _seen: dict[str, tuple[float, tuple[int, datetime] | Exception]] = {}
 
 
-def latest(viewer: Viewer) -> int | None:
-    """The version of the latest tick for ``prompter``; None where the database does not answer."""
-    try:
-        return _peek(viewer)[0]
-    except AWAY:
-        return None
-
-
-def _peek(viewer: Viewer | None = None) -> tuple[int, datetime]:
+def _peek() -> tuple[int, datetime]:
     """(version, moment) of the latest tick, at most SHARE seconds old: a hundred open pages ask as often as one, and wait for
     an absent database as often as one."""
     with _lock:
         asked, found = _seen.get("tick", (0.0, None))
         if found is None or time.monotonic() - asked > SHARE:
             try:
-                found = db.tick(session.urls(), viewer or session.viewer())
+                found = db.tick(session.urls(), session.viewer())
             except AWAY as error:
                 found = error
             _seen["tick"] = (time.monotonic(), found)

@@ -1,6 +1,5 @@
 """What `python -m dashboard run` serves: the gate, the way in, and behind them the Streamlit app. Never the app alone: without
 the gate nobody is signed in, and every page says so."""
-import asyncio
 import gc
 import logging
 import pkgutil
@@ -22,7 +21,6 @@ if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the 
     sys.path.insert(0, str(ROOT))
 
 from dashboard import compressed, gate, session, sign_in, words, worker  # noqa: E402
-from dashboard.prompter import prompter  # noqa: E402
 from dashboard.settings import settings  # noqa: E402
 from queries import db  # noqa: E402
 
@@ -75,13 +73,10 @@ async def starting(app: st.App) -> AsyncIterator[None]:
     collector.start()
     folder = Thread(target=worker.fold, args=(session.urls()["desk_app"], stop), name="folder", daemon=True)
     folder.start()
-    prompting = Thread(target=prompter.run, args=(import_module("dashboard.live").latest, asyncio.get_running_loop(), stop), name="prompter", daemon=True)
-    prompting.start()
     yield
     stop.set()
     collector.join(EVERY)
     folder.join(EVERY)
-    prompting.join(EVERY)
     gc.enable()
 
 
