@@ -174,7 +174,7 @@ do $$
 begin
     execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), marked(text), conflicted(timestamptz), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) from public';
     execute 'grant execute on function moves(text), marked(text), conflicted(timestamptz) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
-    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edges_stored(bigint[], int, int) to r_supervisor, r_leader, r_unit';
+    execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) to r_supervisor, r_leader, r_unit';
 end $$;
 
 -- What cuts a case is looked for by complaint and kind: from the kind alone it would be all of them.
