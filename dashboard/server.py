@@ -5,7 +5,7 @@ import logging
 import pkgutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
@@ -66,7 +66,6 @@ def collect(stop: Event) -> None:
 @asynccontextmanager
 async def starting(app: st.App) -> AsyncIterator[None]:
     config.set_option("server.trustedUserHeaders", names)  # here: Streamlit reads its settings anew after it has found `app`
-    config._config_lock = nullcontext()         # from here on settings are only read, but Streamlit locks them for every message: runs and the loop queued up at it
     await run_in_threadpool(load)
     stop = Event()
     collector = Thread(target=collect, args=(stop,), name="collector", daemon=True)

@@ -72,9 +72,13 @@ def scope(i: Indicator) -> str:
     return f"({' or '.join(SCOPE.format(label=label) for label in labels)})"
 
 
+NARROW = 1 << 37                 # labels of a unit of the first level span 2 ** 39, of the second 2 ** 25
+
+
 def _where(i: Indicator) -> str:
     clocks = ", ".join(f"'{c}'" for c in i.clock)
-    among = f" and s.complaint_id = any (array({i.among}))" if i.among else ""
+    # few among very many are looked for first; below a branch there are so few that each is looked at
+    among = f" and (:hi - :lo < {NARROW} or s.complaint_id = any (array({i.among})))" if i.among else ""
     return f"s.clock in ({clocks}) and {COHORTS[i.cohort]}{among} and {scope(i)} and {FILTERS}"
 
 
@@ -431,24 +435,26 @@ def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: date
     return middle(table[table.n != 0], 0.5)
 
 
-# The urges first, then their events: left to itself the planner asks row security of every event for every urge.
+# The urges first, of the places asked for, then their events: left to itself the planner asks row security of every event for every urge.
 _URGE_EFFECT = text(f"""
     with urged as materialized (
-        select complaint_id, sent_at, level from urge where sent_at >= :start and sent_at < :end and sent_at <= :as_of
-           and (cast(:touched as bigint[]) is null or complaint_id = any (cast(:touched as bigint[])))
+        select g.complaint_id, g.sent_at, g.level, s.calendar_id
+          from urge g
+          join clock_span s on s.complaint_id = g.complaint_id and s.clock = 'r' and s.valid_from <= :as_of and :as_of < s.valid_to
+         where g.sent_at >= :start and g.sent_at < :end and g.sent_at <= :as_of and {SCOPE.format(label='s.label')} and {FILTERS}
+           and (cast(:touched as bigint[]) is null or g.complaint_id = any (cast(:touched as bigint[])))
     ), moved as materialized (
-        select g.complaint_id, g.sent_at, g.level, min(e.at) as moved_at
+        select g.complaint_id, g.sent_at, g.level, g.calendar_id, min(e.at) as moved_at
           from urged g
           join event e on e.complaint_id = g.complaint_id and e.at > g.sent_at and e.at <= :as_of
          where moves(e.code)
-         group by 1, 2, 3)
+         group by 1, 2, 3, 4)
     select b.ordinal - a.ordinal as value, count(*) as n
       from moved m
-      join clock_span s on s.complaint_id = m.complaint_id and s.clock = 'r' and s.valid_from <= :as_of and :as_of < s.valid_to
-      join calendar k on k.calendar_id = s.calendar_id
+      join calendar k on k.calendar_id = m.calendar_id
       join workday a on a.calendar_id = k.calendar_id and a.day = (m.sent_at at time zone k.tz)::date
       join workday b on b.calendar_id = k.calendar_id and b.day = (m.moved_at at time zone k.tz)::date
-     where {SCOPE.format(label='s.label')} and {FILTERS} group by 1""")
+     group by 1""")
 
 
 def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None = None, category: int | None = None, channel: int | None = None,
@@ -470,7 +476,8 @@ def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
     moments = params["moments"]
     zone = getattr(moments[0].tzinfo, "key", None)
     midnight = [zone is not None and (local := m.astimezone(ZoneInfo(zone))) == local.replace(hour=0, minute=0, second=0, microsecond=0) for m in moments]
-    if not all(midnight[:-1]) or not any(midnight):
+    others = sorted({m for m, at in zip(moments, midnight) if not at})             # now, for every week that has not ended
+    if len(others) > 1 or not any(midnight):
         return None
     cells = rollups.edges(conn, params | {"as_of": NEVER, "zone": zone, "parent": None}, "all")
     if cells is None:
@@ -480,9 +487,9 @@ def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
     table = pd.DataFrame([rows.loc[rows.day < day, ["overdue_open", "backlog"]].sum() for day in days], index=range(1, len(days) + 1))
     if cells.again:
         table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.again}, index_col="place").reindex(table.index, fill_value=0)
-    if not midnight[-1]:
-        now = params | {"moments": moments[-1:], "first": moments[-1], "last": moments[-1]}
-        table.iloc[-1] = pd.read_sql(_STOCKS, conn, params=now, index_col="place").reindex([1], fill_value=0).iloc[0]
+    if others:
+        now = pd.read_sql(_STOCKS, conn, params=params | {"moments": others, "first": others[0], "last": others[0]}, index_col="place").reindex([1], fill_value=0).iloc[0]
+        table.loc[[not at for at in midnight]] = now.to_numpy()
     return table
 
 
@@ -495,5 +502,6 @@ _STOCKS = text(f"""
       join unnest(cast(:moments as timestamptz[])) with ordinality as m(moment, place)
         on s.valid_from <= m.moment and m.moment <= s.valid_to and s.left_at >= m.moment
      where s.clock in ('r', 'o') and s.valid_from <= :last and s.left_at >= :first and s.valid_to >= :first and {FILTERS}
+       and ({SCOPE.format(label='s.charged_label')} or {SCOPE.format(label='s.label')})
        and (cast(:touched as bigint[]) is null or s.complaint_id = any (cast(:touched as bigint[])))
      group by 1""")

@@ -206,7 +206,7 @@ def test_ledger_stocks_and_what_was_overdue_at_a_midnight_are_the_same(office, o
     for login in LOGINS[:4]:
         viewer = db.viewer_of(office, login)
         as_of = db.tick(office, viewer)[1]
-        moments = tuple(min(monday + timedelta(days=7 * k), as_of) for k in range(-6, 2))
+        moments = tuple(min(monday + timedelta(days=7 * k), as_of) for k in range(-6, 4))
         with db.reading(office, viewer) as conn:
             for week, narrow in product(range(-5, 1), narrowed):
                 start = monday + timedelta(days=7 * week)
