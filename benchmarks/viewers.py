@@ -129,15 +129,7 @@ class Front(Server):
             for one in self.behind:
                 stack.enter_context(one)
             self.ports, self.processes = tuple(one.port for one in self.behind), [process for one in self.behind for process in one.processes]
-            of._certificate(here)
-            (here / "desk.conf").write_text(of._own(self, here), "utf-8")
-            for kind in ("body", "proxy", "other"):
-                (here / kind).mkdir()
-            (here / "nginx.conf").write_text(f"""daemon off; worker_processes 1; pid {here}/pid; error_log {here}/error.log; {"user nobody nogroup;" if os.geteuid() == 0 else ""}
-                events {{ worker_connections 2048; }}
-                http {{ include /etc/nginx/mime.types; access_log off; client_body_temp_path {here}/body; proxy_temp_path {here}/proxy;
-                        fastcgi_temp_path {here}/other; uwsgi_temp_path {here}/other; scgi_temp_path {here}/other; include {here}/desk.conf; }}""", "utf-8")
-            nginx = subprocess.Popen([of.path_of("nginx"), "-e", f"{here}/error.log", "-c", f"{here}/nginx.conf"], stdin=subprocess.DEVNULL)
+            nginx = subprocess.Popen(of.nginx(self, here, connections=2048), stdin=subprocess.DEVNULL)
             stack.callback(lambda: (nginx.terminate(), nginx.wait(20)))
             self.unchecked, until = of.unchecked(), time.monotonic() + 15
             while time.monotonic() < until:

@@ -100,20 +100,26 @@ def front(server, ready, folder):
         handed = {f"{login.upper()}_URL": one for login, one in urls.items() if login != "admin"}
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE", "DASHBOARD", "DESK_"))}
         made = Front(here, environment | handed | {"DASHBOARD_DATA": str(here / "data"), "DASHBOARD_PROXIES": "127.0.0.1"}, urls)
-        _certificate(here)
-        (here / "desk.conf").write_text(_own(made, here), "utf-8")
-        for kind in ("body", "proxy", "other"):
-            (here / kind).mkdir()
-        (here / "nginx.conf").write_text(f"""daemon off; worker_processes 1; pid {here}/pid; error_log {here}/error.log; {"user nobody nogroup;" if os.geteuid() == 0 else ""}
-            events {{ worker_connections 512; }}
-            http {{ include /etc/nginx/mime.types; access_log off; client_body_temp_path {here}/body; proxy_temp_path {here}/proxy;
-                    fastcgi_temp_path {here}/other; uwsgi_temp_path {here}/other; scgi_temp_path {here}/other; include {here}/desk.conf; }}""", "utf-8")
+        command = nginx(made, here)
         for port in made.ports:
             made.start(port)
         stack.callback(lambda: [made.stop(port) for port in list(made.stacks)])
-        stack.enter_context(running([path_of("nginx"), "-e", f"{here}/error.log", "-c", f"{here}/nginx.conf"], made.tls, here / "nginx.log"))
+        stack.enter_context(running(command, made.tls, here / "nginx.log"))
         yield made
     shutil.rmtree(here)
+
+
+def nginx(front, here, connections=512):
+    """Everything nginx needs in this folder, and the command that starts it there (benchmarks/viewers.py has its own front)."""
+    _certificate(here)
+    (here / "desk.conf").write_text(_own(front, here), "utf-8")
+    for kind in ("body", "proxy", "other"):
+        (here / kind).mkdir()
+    (here / "nginx.conf").write_text(f"""daemon off; worker_processes 1; pid {here}/pid; error_log {here}/error.log; {"user nobody nogroup;" if os.geteuid() == 0 else ""}
+        events {{ worker_connections {connections}; }}
+        http {{ include /etc/nginx/mime.types; access_log off; client_body_temp_path {here}/body; proxy_temp_path {here}/proxy;
+                fastcgi_temp_path {here}/other; uwsgi_temp_path {here}/other; scgi_temp_path {here}/other; include {here}/desk.conf; }}""", "utf-8")
+    return [path_of("nginx"), "-e", f"{here}/error.log", "-c", f"{here}/nginx.conf"]
 
 
 def _own(front, here):
