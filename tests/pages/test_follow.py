@@ -18,6 +18,7 @@ from dashboard.live import News
 from dashboard.settings import settings
 from queries import complaints, db, ledger
 from queries.demo import simulate
+from tests import makers
 from tests.conftest import SMALL, cloned, logins
 
 APP = str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
@@ -280,16 +281,20 @@ def test_how_soon_is_a_setting(monkeypatch, value, seconds):
     settings.cache_clear()
 
 
-@pytest.mark.parametrize("page", ["review", "limits", "overdue", "satisfaction", "units", "data"])
-def test_what_lies_beside_the_tree_is_shown_and_stops_no_page(office, page):
-    engine = create_engine(office["admin"], poolclass=NullPool)
-    with engine.begin() as conn:
+@pytest.fixture(scope="module")
+def beside(office):
+    """A complaint belongs to the unit beside the tree and was never answered."""
+    with create_engine(office["admin"], poolclass=NullPool).begin() as conn:
         conn.execute(text("set local search_path = desk"))
-        conn.execute(text("""update complaint set unit_id = (select unit_id from unit where kind = 'unmapped' and parent_id is null)
-                              where complaint_id in (select complaint_id from clock_span where clock = 'r' and left_at = 'infinity' and valid_to = 'infinity'
-                                                        and now() between target_at and due_at)"""))
+        unit, now = conn.execute(text("select unit_id, now() from unit where kind = 'unmapped' and parent_id is null")).one()
+        makers.make_complaint(conn, received=now - timedelta(days=120), unit=unit)
     next_tick()
-    at = opened(page, **({"code": "due_soon_list"} if page == "overdue" else {}))
+    return office
+
+
+@pytest.mark.parametrize("page", ["review", "limits", "overdue", "satisfaction", "units", "data"])
+def test_what_lies_beside_the_tree_is_shown_and_stops_no_page(beside, page):
+    at = opened(page)
     assert not at.exception
     if page == "overdue":
         assert any("未对应" in option for group in at.button_group for option in group.options), "and stands there"
