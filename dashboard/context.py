@@ -33,17 +33,22 @@ class Unit(NamedTuple):
     name: str
     short: str
     kind: str
+    level: int = 0
+    above: int | None = None  # the unit above it, also where the viewer does not see that one
 
 
 class Tree(dict[int, Unit]):
-    """Units by id in tree order; ``below``: those directly below each, None: the roots. Found once, not by every run among forty thousand."""
+    """Units by id in tree order; ``below``: those directly below each, None: the roots; ``deep``: those of each level. Found once, not by every run among
+    forty thousand."""
 
     def __init__(self, units: Iterable[Unit] = ()) -> None:
         super().__init__()
         self.below: dict[int | None, list[Unit]] = {None: []}
+        self.deep: dict[int, list[Unit]] = {}
         for unit in units:
             self[unit.id] = unit
             self.below.setdefault(unit.parent, []).append(unit)
+            self.deep.setdefault(unit.level, []).append(unit)
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ def names_of_units(rows) -> Tree:
         name = _first(row.name_en, row.name) if english else row.name
         short = _first(row.short_en, row.name_en, row.name) if english else _first(row.short, row.name)
         parent = None if row.parent_id != row.parent_id or row.parent_id is None else int(row.parent_id)
-        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short, row.kind)
+        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short, row.kind, row.level, parent)
     return Tree(table.values())
 
 

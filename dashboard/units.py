@@ -89,31 +89,25 @@ def below(f: Frame, codes: tuple[str, ...], parent: int | None) -> Units:
 
 def subject(f: Frame) -> int | None:
     """The unit whose profile is asked for; None: the whole house, which has no peers and is shown unit by unit."""
-    tree = data.read(units.tree).set_index("unit_id")
     if f.filters.unit_id is not None or f.parent is None:
         return f.parent
-    return None if tree.level[f.parent] == 0 and tree.kind[f.parent] != "unmapped" else f.parent
+    own = f.units[f.parent]
+    return None if own.level == 0 and own.kind != "unmapped" else f.parent
 
 
 def peers(f: Frame, unit: int) -> Units:
     """The unit and those it is compared with, as far as the viewer may see them."""
-    tree = data.read(units.tree).set_index("unit_id")
-    codes, parent = (*RATES, "received"), f.units[unit].parent
-    siblings = [one for one in tree.index[tree.parent_id == parent] if tree.kind[one] != "unmapped"] if parent else []
-    if len(siblings) >= SIBLINGS and tree.kind[unit] != "unmapped":
-        found = below(f, codes, parent)
+    codes, own = (*RATES, "received"), f.units[unit]
+    siblings = [one for one in f.units.below.get(own.parent, []) if one.kind != "unmapped"] if own.parent else []
+    if len(siblings) >= SIBLINGS and own.kind != "unmapped":
+        found = below(f, codes, own.parent)
     else:
-        deep = [one for one in tree.index[tree.level == tree.level[unit]] if tree.kind[one] != "unmapped"]
-        many = len(deep) >= SIBLINGS and tree.kind[unit] != "unmapped"
-        found = gather(f, codes, deep, unit, None, "level") if many else gather(f, codes, [unit], *_above(tree, unit))
+        deep = [one.id for one in f.units.deep[own.level] if one.kind != "unmapped"]
+        many = len(deep) >= SIBLINGS and own.kind != "unmapped"
+        found = gather(f, codes, deep, unit, None, "level") if many else gather(f, codes, [unit], own.above, None)
     if unit not in found.counts.index:
-        found = together([found, gather(f, codes, [unit], *_above(tree, unit))])
+        found = together([found, gather(f, codes, [unit], own.above, None)])
     return found
-
-
-def _above(tree: pd.DataFrame, unit: int) -> tuple[int | None, None]:
-    parent = tree.parent_id[unit]
-    return None if pd.isna(parent) else int(parent), None
 
 
 # -- days to done ---------------------------------------------------------------------------------------------------
@@ -414,7 +408,7 @@ def compared(some: Units, trends: Mapping[int, str]) -> pd.DataFrame:
 def side_by_side(f: Frame, some: Units, table: pd.DataFrame, parent: int | None,
                  phone: bool) -> tuple[pd.DataFrame, dict[str, Column]]:
     """The table of units for ``tables.doors``: every figure opens its list, the name the unit's profile."""
-    outlets = data.read(profile.outlets)
+    outlets = data.derived(data.read, profile.outlets, key=profile.outlets.__name__, rows=False, since=data.read(units.version))
     ids = table.index.tolist()
 
     def to(code: str, **more):

@@ -117,8 +117,11 @@ def _statement(codes: tuple[str, ...], by: str, only: str = "") -> TextClause:
         for i in some)
     whole = " or ".join(f"({i.den})" for i in some)
     place = f"with {PLACES[by]}\n" if by in PLACES else ""
+    where = _where(some[0])
+    if only in ("open", "today"):             # said twice, the planner takes it for rarer than it is, and reads all that is open
+        where = where.replace(COHORTS["open"], "true")
     return text(f"{place}select {_group(by, some[0])} as grp,\n           {columns}\n      from {_facts(by, some[0], columns, whole)}\n"
-                f"     where {_where(some[0])}{ONLY[only]}\n       and ({whole})\n     group by 1")
+                f"     where {where}{ONLY[only]}\n       and ({whole})\n     group by 1")
 
 
 def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: datetime, end: datetime, unit: int | None = None,
@@ -153,10 +156,10 @@ def _sum(parts: list[pd.DataFrame]) -> pd.DataFrame:
 _TIMELESS = ("all", "child", "level", "category", "category_id", "channel", "channel_id", "category_channel")
 
 
-def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], found: tuple, by: str, holds: Callable[[date, int], bool]) -> pd.DataFrame:
+def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], found: "rollups.Piece", by: str, holds: Callable[[date, int], bool]) -> pd.DataFrame:
     """The sums of those (day, value) that count: a column for each name of a spread."""
     sums: dict = {}
-    for row in rollups.spread(conn, cells, tuple(names), *found, by):
+    for row in rollups.spread(conn, cells, tuple(names), found, by):
         if holds(row.day, row.value):
             one = sums.setdefault(row.grp, dict.fromkeys(names.values(), 0))
             one[names[row.name]] += row.n
@@ -173,7 +176,7 @@ def _urged(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Ce
     if not found:
         return None
     names = {"urged_den": "urged_den"} | {f"{code}_num": f"{code}_num" for code in codes if CATALOGUE[code].num}
-    table = _spread(conn, cells, names, found, by, lambda day, value: value == 0 or value - 1 > (day - found[1]).days)
+    table = _spread(conn, cells, names, found, by, lambda day, value: value == 0 or value - 1 > (day - found.first).days)
     table = table.assign(**{f"{code}_den": table["urged_den"] for code in codes})
     return [table[[column for code in codes for column in _columns(code)]], *_touched(conn, codes, by, cells)]
 
@@ -186,11 +189,11 @@ def _due_by_now(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollu
     """Of what was received, what fell due on the days before today, and today by the raw rows. None: another question."""
     found = codes == ("received_due",) and cells.whole(by, past=True)
     today = _today(cells.params)
-    if not found or found[1] < today.date() - timedelta(days=2000):
+    if not found or found.first < today.date() - timedelta(days=2000):
         return None
     den, num = ["received_due_den"], ["received_due_num"]
     parts = [part[["received_met_den"]].set_axis(den, axis=1) for part in _answer(conn, ("received_met",), by, cells.params, cells)]
-    core = cells.params | {"end": min(_moment(found[2], cells.params), cells.params["end"]), "today": today, "touched": cells.touched}
+    core = cells.params | {"end": min(_moment(found.last, cells.params), cells.params["end"]), "today": today, "touched": cells.touched}
     parts.append(_spread(conn, cells, {"due": num[0]}, found, by, lambda day, value: day + timedelta(days=value) < today.date()))
     asked = [(_statement(codes, by, "due_today"), core), *([(_statement(codes, by, "touched"), core | {"touched": cells.again})] if cells.again else []),
              *([(_statement(codes, by), cells.params | {"start": core["end"]})] if core["end"] < cells.params["end"] else [])]
@@ -208,14 +211,14 @@ def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollup
         pair = next(pair for pair in PAIRS if set(pair) == {one, other})
         found = cells.whole(by, past=pair[0] == "due")
         p = cells.params
-        if not found or found[2] < _local_day(p["end"], p) and _anything_due(conn, p | {"start": _moment(found[2], p)}):
+        if not found or found.last < _local_day(p["end"], p) and _anything_due(conn, p | {"start": _moment(found.last, p)}):
             return None                                    # something fell due today already: neither cell has it
-        first, last = found[1], _local_day(p["end"], p)
+        first, last = found.first, _local_day(p["end"], p)
         both = _spread(conn, cells, {f"{pair[0]}_{pair[1]}_{part}": f"{code}_{part}" for part in ("den", "num")}, found, by,
                        lambda day, value: first <= day + timedelta(days=value // 2 if value % 2 == 0 else -(value + 1) // 2) < last)
         parts.append(-(1 + either) * both)
         for base in (one, other)[:1 + either]:
-            parts += [table.set_axis([f"{code}_den", f"{code}_num"], axis=1) for table in _from_cells(conn, cells, cells.core((BASES[base],), by), (BASES[base],), by)]
+            parts += [table.set_axis([f"{code}_den", f"{code}_num"], axis=1) for table in rollups.counted(conn, cells, cells.core((BASES[base],), by), (BASES[base],), by)]
     columns = [column for code in codes for column in _columns(code)]
     return [_sum([part.reindex(columns=columns, fill_value=0) for part in parts]), *_touched(conn, codes, by, cells)]
 
@@ -259,12 +262,6 @@ def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict)
     return parts
 
 
-def _from_cells(conn: Connection, cells: "rollups.Cells", core: "rollups.Core", codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
-    """What the cells count, without touched complaints."""
-    found = [pd.read_sql(core.statement, conn, params=cells.params | core.params, index_col="grp")]
-    return [*found, rollups.stored(conn, cells, core, codes, by)] if cells.touched else found
-
-
 def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[pd.DataFrame]:
     """Tables whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave out the raw
     rows; or the raw rows alone."""
@@ -276,7 +273,7 @@ def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cel
         parts, asked = [], [("", params)]
     else:
         within_core = found | {"start": core.start, "end": core.end, "today": core.today}
-        parts = _from_cells(conn, cells, core, codes, by)
+        parts = rollups.counted(conn, cells, core, codes, by)
         asked = [*([("open", within_core)] if core.open else []), *([("today", within_core)] if core.today else []),
                  *([("touched", within_core | left)] if cells.again else []), *(("", params | {"start": start, "end": end}) for start, end in core.rest)]
     return parts + [pd.read_sql(_statement(codes, by, only), conn, params=more, index_col="grp") for only, more in asked]
@@ -326,12 +323,12 @@ def day_counts(conn: Connection, params: dict, by: str) -> pd.DataFrame:
 def spread_over(conn: Connection, params: dict, by: str, names: tuple[str, ...], raw: Callable[[str], TextClause]) -> pd.DataFrame:
     """Histograms of the period, by the day of completion: grp, name, value, n; from the cells where they serve, with what they leave out from `raw`."""
     cells = rollups.serving(conn, params, by)
-    found = cells and cells.span(by, False, rollups.OF_DAYS)
+    found = cells and cells.pieces(by, grains=rollups.OF_DAYS)
     if not found:
         return pd.read_sql(raw(""), conn, params=params)
-    grain, start, end, rest = found
-    parts = [pd.DataFrame([(row.grp, row.name, row.value, row.n) for row in rollups.spread(conn, cells, names, grain, start.date(), end.date(), by)],
-                          columns=["grp", "name", "value", "n"])]
+    pieces, start, end, rest = found
+    parts = [pd.DataFrame([(row.grp, row.name, row.value, row.n) for row in rollups.spread(conn, cells, names, piece, by)],
+                          columns=["grp", "name", "value", "n"]) for piece in pieces]
     within_core = params | {"start": start, "end": end, "touched": cells.touched}
     if "done" in names:
         parts.append(pd.read_sql(_below_zero(by), conn, params=within_core | {"first": start.date(), "last": end.date()}))
@@ -427,7 +424,7 @@ def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: date
     found = cells and cells.whole("all")
     if not found:
         return middle(pd.read_sql(_URGE_EFFECT, conn, params=params | {"touched": None}), 0.5)
-    parts = [pd.DataFrame([(row.value, row.n) for row in rollups.spread(conn, cells, ("moved",), *found, "all")], columns=["value", "n"])]
+    parts = [pd.DataFrame([(row.value, row.n) for row in rollups.spread(conn, cells, ("moved",), found, "all")], columns=["value", "n"])]
     if cells.again:
         parts.append(pd.read_sql(_URGE_EFFECT, conn, params=params | {"touched": cells.again}))
     parts = [part for part in parts if len(part)] or parts[:1]
@@ -472,27 +469,35 @@ def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None 
 
 
 def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
-    """The same from the cells of what came in and went out; None where they do not serve. A moment that is no midnight is read raw."""
+    """The same from the cells of what came in and went out; None where they do not serve. At most one moment may be no midnight: now, for every week that
+    has not ended. Whatever was touched since is not in the cells then, so of its day only limits still lie ahead."""
     moments = params["moments"]
     zone = getattr(moments[0].tzinfo, "key", None)
-    midnight = [zone is not None and (local := m.astimezone(ZoneInfo(zone))) == local.replace(hour=0, minute=0, second=0, microsecond=0) for m in moments]
-    others = sorted({m for m, at in zip(moments, midnight) if not at})             # now, for every week that has not ended
-    if len(others) > 1 or not any(midnight):
+    if zone is None:
         return None
-    cells = rollups.edges(conn, params | {"as_of": NEVER, "zone": zone, "parent": None}, "all")
+    local = [m.astimezone(ZoneInfo(zone)) for m in moments]
+    midnight = [m == m.replace(hour=0, minute=0, second=0, microsecond=0) for m in local]
+    now = {m for m, at in zip(local, midnight) if not at}
+    if len(now) > 1:
+        return None
+    cells = rollups.edges(conn, params | {"as_of": max(now, default=NEVER), "zone": zone, "parent": None}, "all")
     if cells is None:
         return None
-    days = [m.astimezone(ZoneInfo(zone)).date() for m in moments]
+    days = [m.date() + timedelta(days=not at) for m, at in zip(local, midnight)]         # the days before this one are over at the moment
     rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", min(days), max(days))], columns=["day", "overdue_open", "backlog"])
     table = pd.DataFrame([rows.loc[rows.day < day, ["overdue_open", "backlog"]].sum() for day in days], index=range(1, len(days) + 1))
+    for moment in now:
+        ahead = params | {"moment": moment, "midnight": _moment(moment.date() + timedelta(days=1), {"zone": zone}), "touched": cells.touched}
+        table.loc[[not at for at in midnight], "overdue_open"] -= conn.execute(_DUE_LATER_TODAY, ahead).scalar_one()
     if cells.again:
         table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.again}, index_col="place").reindex(table.index, fill_value=0)
-    if others:
-        now = pd.read_sql(_STOCKS, conn, params=params | {"moments": others, "first": others[0], "last": others[0]}, index_col="place").reindex([1], fill_value=0).iloc[0]
-        table.loc[[not at for at in midnight]] = now.to_numpy()
     return table
 
 
+_DUE_LATER_TODAY = text(f"""
+    select count(*) from clock_span as s
+     where s.clock = 'r' and s.left_at = 'infinity' and s.due_at >= :moment and s.due_at < :midnight and {SCOPE.format(label='s.charged_label')} and {FILTERS}
+       and s.complaint_id <> all (cast(:touched as bigint[]))""")
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)           # nothing was touched after it: only what is not folded yet is read raw
 _STOCKS = text(f"""
     select m.place, count(*) filter (where s.clock = 'r' and s.due_at < m.moment and s.left_at > m.moment and s.valid_from <= m.moment

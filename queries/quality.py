@@ -29,7 +29,7 @@ def _complaints(conn: Connection, zone: str) -> dict[int, int]:
     touched = cells and cells.again
     counted = dict(conn.execute(text("""select source_id, count(*) from complaint where cast(:touched as bigint[]) is null or complaint_id = any (cast(:touched as bigint[]))
                                          group by 1"""), {"touched": touched}).all())
-    for row in rollups.spread(conn, cells, ("source",), rollups.GRAINS[0], date(1, 1, 1), date(9999, 1, 1), "all") if cells else ():
+    for row in rollups.spread(conn, cells, ("source",), rollups.Piece(rollups.GRAINS[0], date(1, 1, 1), date(9999, 1, 1)), "all") if cells else ():
         counted[row.value] = counted.get(row.value, 0) + row.n
     return counted
 

@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Grain:
-    """One cube: places of this level, by day, week or month; each: "" categories and channels together, "c" by category, "ch" by both."""
+    """One cube: places of this level, by day, week or month; each: "" categories and channels together, "c" by category, "h" by channel, "ch" by both."""
     number: int
     level: int
     each: str
@@ -62,10 +62,12 @@ class Grain:
 
 
 # Those with fewer cells first: of two that cover as much of a period the first is taken.
-GRAINS = (Grain(0, 0, "", "day"), Grain(12, 1, "", "week"), Grain(2, 1, "", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "day"), Grain(5, 2, "", "month"),
-          Grain(4, 2, "", "week"), Grain(3, 1, "ch", "month"), Grain(8, 1, "ch", "week"))
-OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 5))     # where days to done and the links are asked for
-TWO_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2))       # where a line depends on two days: each day for itself
+GRAINS = (Grain(0, 0, "", "day"), Grain(12, 1, "", "week"), Grain(2, 1, "", "day"), Grain(9, 0, "h", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "day"),
+          Grain(5, 2, "", "month"), Grain(4, 2, "", "week"), Grain(3, 1, "ch", "month"), Grain(8, 1, "ch", "week"))
+# No cell at all: the complaints' own facts, of any place, category and channel. Many times the cost of a cell, a fraction of that of a raw row.
+FACTS = Grain(-1, 9, "ch", "day")
+OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 3, 5, 6, 9))     # where days to done and the links are asked for
+TWO_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 6, 9))          # where a line depends on two days: each day for itself
 EDGES = 30                                                         # line of what came in and went out, by day: the ledger and stocks at midnight
 # (level, what is kept apart) -> cells of days, and of the months that are over. Level -1: all roots together, what moves between them stays inside. A case
 # that changes its category goes out of one cell and into another where categories are apart, and only there: so each has cells of its own.
@@ -129,7 +131,7 @@ def _spreads() -> dict[str, Spread]:
     found = [("done", Spread(20, "charged", "f.closed_day", "f.days_used", f"f.days_used >= 0 and {_bit('days_done')}"))]      # fewer than none: see `_BELOW_ZERO`
     found += [(link, Spread(number, "charged", "f.closed_day", f"f.links[{place}]")) for place, (number, link) in enumerate(zip(range(21, 25), ("dispatch", "sign", "handle", "close")), 1)]
     urged = [(f"{code}_{part}", number, which) for code, part, number, which in (("urged", "den", 31, 1), ("urge_acknowledged", "num", 32, 2), ("urge_done", "num", 33, 3))]
-    found += [(name, Spread(number, "responsible", "u.day", "u.value", "true", TWO_DAYS, f"cross join lateral rollup_urge_values(f.urges, {which}) as u"))
+    found += [(name, Spread(number, "responsible", "u.day", "u.value", "f.urges is not null", TWO_DAYS, f"cross join lateral rollup_urge_values(f.urges, {which}) as u"))
               for name, number, which in [*urged, ("moved", 34, 4)]]
     found += [("due", Spread(35, "charged", "f.received_day", "case when f.due_day >= f.received_day then least(f.due_day - f.received_day, 2000) else 0 end",
                               f"isfinite(f.due_day) and {_bit('received_met')}", TWO_DAYS))]
@@ -180,23 +182,28 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     asked = {name: params[name] for name in ("as_of", "zone", "lo", "hi", "parent")}
     found = db.once(conn, ("touched", *asked.values()), lambda: conn.execute(_TOUCHED, asked | {"catalogue": compiled()[0]}).one())
     whole = params["lo"] <= 0
-    if found.touched is None or not whole and (found.level is None or found.level > DEEPEST):
+    if found.touched is None or not whole and found.level is None:
         return None
     level = 0 if whole else found.level
     if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
         level = max(level, 0 if found.above is None else found.above + _BELOW[by])
-    if level > DEEPEST:
-        return None
     return Cells(params, level, list(found.touched), sorted({*found.touched} - {*found.hidden}), found.home)
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Days of a period that one grain answers: from `first` to before `last`."""
+    grain: Grain
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
 class Core:
-    """The part of a period that cells answer: `statement` counts it in `lines`. To the raw rows are left `rest`, the stretches before and after it;
-    of those due what is `open`, where no cell says how it counts once late; of what is late now, what fell due `today`."""
-    statement: TextClause
+    """The part of a period that is kept counted, in `lines`. To the raw rows are left `rest`, the stretches before and after it; of those due what is
+    `open`, where no line says how it counts once late; of what is late now, what fell due `today`."""
+    pieces: list[Piece]
     lines: tuple[Line, ...]
-    params: dict
     start: datetime
     end: datetime
     rest: list[tuple[datetime, datetime]]
@@ -222,14 +229,13 @@ class Cells:
             return None
         if i.cohort == "open":
             return self._now(line, codes, by)
-        found = self.span(by, past=i.cohort == "due")
+        found = self.pieces(by, past=i.cohort == "due")
         if found is None:
             return None
-        grain, start, end, rest = found
         late = LINES["late", line.unit_of, line.clock] if i.cohort == "due" else None
         lines = (line, late) if late and set(codes) <= set(late.codes) else (line,)
-        params = {"grain": grain.number, "first": start.date(), "last": end.date()}
-        return Core(_cell_statement(lines, codes, by), lines, params, start, end, rest, open=late not in (None, *lines))
+        pieces, start, end, rest = found
+        return Core(pieces, lines, start, end, rest, open=late not in (None, *lines))
 
     def _now(self, line: Line, codes: tuple[str, ...], by: str) -> Core | None:
         """What is open now has no period; of what is late, limits of the days before today."""
@@ -241,50 +247,52 @@ class Cells:
             return None
         today = self.params["as_of"].astimezone(ZoneInfo(self.params["zone"])).replace(hour=0, minute=0, second=0, microsecond=0)
         last = {"open": date(2000, 1, 2), "late5": today.date() + timedelta(days=1)}.get(line.cohort, today.date())
-        return Core(_cell_statement((line,), codes, by), (line,), {"grain": grain.number, "first": date(2000, 1, 1), "last": last},
-                    self.params["start"], self.params["end"], [], today=today if line.cohort == "late" else None)
+        return Core([Piece(grain, date(2000, 1, 1), last)], (line,), self.params["start"], self.params["end"], [], today=today if line.cohort == "late" else None)
 
     def _each(self, by: str) -> str:
         """Which of category and channel a grain has to keep apart."""
         p = self.params
         return ("c" if p["category"] is not None or by.startswith("category") else "") + ("h" if p["channel"] is not None or by.startswith(("channel", "category_channel")) else "")
 
-    def span(self, by: str, past: bool, grains: tuple[Grain, ...] = GRAINS) -> tuple[Grain, datetime, datetime, list[tuple[datetime, datetime]]] | None:
-        """The grain that leaves least of the period to the raw rows, and what it covers. past: only days that are over."""
+    def pieces(self, by: str, past: bool = False, grains: tuple[Grain, ...] = GRAINS) -> tuple[list[Piece], datetime, datetime, list[tuple[datetime, datetime]]] | None:
+        """Of the period: what cells answer, and at both ends of it what the facts do; from when to when that is; what is left to the raw rows, because it
+        is no whole day. None: there is no whole day. Deep in the tree the facts are few, and take all where cells do not. past: only days that are over."""
         p, zone = self.params, ZoneInfo(self.params["zone"])
         each = self._each(by)
         today = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
         asked_start, asked_end = (_local(p[name], zone) for name in ("start", "end"))
-        best = None
+        whole = _within(asked_start, min(asked_end, today) if past else asked_end, "day")
+        if whole is None:
+            return None
+        start, end = whole
+        best: Piece | None = None
         for grain in grains:
-            if grain.level < self.level or not set(each) <= set(grain.each) or grain.step not in _STEPS[by]:
-                continue
-            start, end = _ceil(asked_start, grain.step), _floor(min(asked_end, today) if past else asked_end, grain.step)
-            if start >= end:
-                continue
-            covered = (end - start).days
-            if best is None or covered > best[0]:
-                rest = [(a, b) for a, b in ((p["start"], start), (end, p["end"])) if _local(a, zone) < _local(b, zone)]
-                best = (covered, grain, start, end, rest)
-        return best and best[1:]
+            found = _within(start, end, grain.step) if grain.level >= self.level and set(each) <= set(grain.each) and grain.step in _STEPS[by] else None
+            if found and (best is None or (found[1] - found[0]).days > (best.last - best.first).days):
+                best = Piece(grain, found[0].date(), found[1].date())
+        few = p["hi"] - p["lo"] < 1 << SHIFTS[DEEPEST - 1]
+        if best is None or few and (best.first, best.last) != (start.date(), end.date()):
+            kept = [Piece(FACTS, start.date(), end.date())]
+        else:
+            kept = [one for one in (Piece(FACTS, start.date(), best.first), best, Piece(FACTS, best.last, end.date())) if one.first < one.last]
+        return kept, start, end, [(a, b) for a, b in ((p["start"], start), (end, p["end"])) if _local(a, zone) < _local(b, zone)]
 
-    def whole(self, by: str, past: bool = False) -> tuple[Grain, date, date] | None:
-        """A grain of TWO_DAYS for the whole period, and its first and last day (not in it); None where it does not consist of whole days, or is too long.
-        past: the days before today."""
-        found = self.span(by, past, TWO_DAYS)
+    def whole(self, by: str, past: bool = False) -> Piece | None:
+        """The period in one piece, of a grain of TWO_DAYS or of facts; None where it does not consist of whole days, or is too long. past: the days before today."""
+        found = self.pieces(by, past, TWO_DAYS)
         if found is None:
             return None
-        grain, start, end, rest = found
+        kept, start, end, rest = found
         if (end - start).days > 400 or any(past is False or a < end for a, _ in rest):
             return None
-        return grain, start.date(), end.date()
+        return kept[0] if len(kept) == 1 else Piece(FACTS, start.date(), end.date())
 
 
-def spread(conn: Connection, cells: Cells, names: tuple[str, ...], grain: Grain, first: date, last: date, by: str) -> list[Row]:
-    """Histograms of the days from `first` to before `last`, without touched complaints: rows (grp, name, day, value, n). The day is told only of those
-    that depend on two days; of the others null."""
-    params = cells.params | {"grain": grain.number, "first": first, "last": last, "touched": cells.touched}
-    return list(conn.execute(_spread_statement(names, by, bool(cells.touched)), params))
+def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece, by: str) -> list[Row]:
+    """Histograms of these days, without touched complaints: rows (grp, name, day, value, n). The day is told only of those that depend on two days; of the
+    others null."""
+    params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched}
+    return list(conn.execute(_spread_statement(names, by, piece.grain is FACTS, bool(cells.touched)), params))
 
 
 def among(conn: Connection, cells: Cells, code: str) -> list[int]:
@@ -296,23 +304,27 @@ def among(conn: Connection, cells: Cells, code: str) -> list[int]:
 
 
 @cache
-def _spread_statement(names: tuple[str, ...], by: str, touched: bool) -> TextClause:
+def _spread_statement(names: tuple[str, ...], by: str, facts: bool, touched: bool) -> TextClause:
     from queries.figures import PLACED, PLACES, SCOPE
     some = [SPREADS[name] for name in names]
     day = "r.day" if some[0].grains == TWO_DAYS else "cast(null as date)"
     place = PLACED[by].format(label="r.place") if by in PLACES else ""
     names_of = " ".join(f"when {one.number} then '{name}'" for name, one in zip(names, some))
-    less = "".join(f"""
-        union all
-        select {one.number}, {LABEL[one.label].format("f")}, {one.day}, f.category_id, f.channel_id, {one.value}, -1
+
+    def of_facts(which: str, n: int) -> list[str]:
+        return [f"""
+        select {one.number} as line, {LABEL[one.label].format("f")} as place, {one.day} as day, f.category_id, f.channel_id, {one.value} as value, {n} as n
           from rollup_fact as f {one.of}
-         where f.complaint_id = any (cast(:touched as bigint[])) and f.clock = 'r' and ({one.value}) is not null and ({one.day}) >= :first and ({one.day}) < :last and ({one.where})
-           and {SCOPE.format(label=LABEL[one.label].format("f"))}""" for one in some) if touched else ""
-    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, case r.line {names_of} end as name, {day} as day, r.value, sum(r.n)::int as n
-      from (select r.line, r.place, r.day, r.category_id, r.channel_id, u.place - 1 as value, u.n
+         where f.complaint_id {which} (cast(:touched as bigint[])) and f.clock = 'r' and ({one.value}) is not null and ({one.day}) >= :first and ({one.day}) < :last and ({one.where})
+           and {SCOPE.format(label=LABEL[one.label].format("f"))}""" for one in some]
+
+    cells = f"""select r.line, r.place, r.day, r.category_id, r.channel_id, u.place - 1 as value, u.n
               from rollup as r cross join lateral unnest(r.n) with ordinality as u(n, place)
              where r.line in ({", ".join(str(one.number) for one in some)}) and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi
-               and u.n <> 0{less}) as r {place}
+               and u.n <> 0"""
+    parts = of_facts("<> all", 1) if facts else [cells, *(of_facts("= any", -1) if touched else [])]
+    return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, case r.line {names_of} end as name, {day} as day, r.value, sum(r.n)::int as n
+      from ({" union all ".join(parts)}) as r {place}
      where {_FILTERS}
      group by 1, 2, 3, 4""")
 
@@ -320,6 +332,12 @@ def _spread_statement(names: tuple[str, ...], by: str, touched: bool) -> TextCla
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
     """In this zone; a moment without one (the ends of no period) is taken as it is."""
     return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def _within(start: datetime, end: datetime, step: str) -> tuple[datetime, datetime] | None:
+    """The whole days, weeks or months between two moments."""
+    first, last = _ceil(start, step), _floor(end, step)
+    return (first, last) if first < last else None
 
 
 def _floor(moment: datetime, step: str) -> datetime:
@@ -359,20 +377,44 @@ def _columns(lines: tuple[Line, ...], codes: tuple[str, ...], count: Callable[[L
     return ", ".join(f"{sign}coalesce(sum({' + '.join(count(line, line.place(code, part)) for line in lines)}), 0)::bigint as {code}_{part}" for code, part in parts)
 
 
+def counted(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
+    """<code>_den and <code>_num by group, of each piece, without touched complaints."""
+    found = []
+    for piece in core.pieces:
+        params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched}
+        found.append(pd.read_sql(_fact_statement(core.lines, codes, by) if piece.grain is FACTS else _cell_statement(core.lines, codes, by), conn, params=params, index_col="grp"))
+        if cells.touched and piece.grain is not FACTS:
+            found.append(_stored(conn, cells, core.lines, piece, codes, by))
+    return found
+
+
 @cache
 def _cell_statement(lines: tuple[Line, ...], codes: tuple[str, ...], by: str) -> TextClause:
-    from queries.figures import PLACED, PLACES
     columns = _columns(lines, codes, lambda line, place: f"r.n[{place}]" if len(lines) == 1 else f"case r.line when {line.number} then r.n[{place}] else 0 end")
+    return _summed(columns, "rollup", f"r.line in ({', '.join(str(line.number) for line in lines)}) and r.grain = :grain", by)
+
+
+@cache
+def _fact_statement(lines: tuple[Line, ...], codes: tuple[str, ...], by: str) -> TextClause:
+    first = lines[0]
+    columns = _columns(lines, codes, lambda line, place: f"coalesce(r.bits[{line.number}] >> {place - 1} & 1, 0)")
+    rows = f"(select f.*, {LABEL[first.unit_of].format('f')} as place, {DAY[first.cohort].format('f')} as day from rollup_fact as f)"
+    bits = " or ".join(f"r.bits[{line.number}] <> 0" for line in lines)
+    return _summed(columns, rows, f"({bits}) and r.complaint_id <> all (cast(:touched as bigint[]))", by)
+
+
+def _summed(columns: str, rows: str, where: str, by: str) -> TextClause:
+    from queries.figures import PLACED, PLACES
     place = PLACED[by].format(label="r.place") if by in PLACES else ""
     return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, {columns}
-      from rollup as r {place}
-     where r.line in ({", ".join(str(line.number) for line in lines)}) and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi and {_FILTERS}
+      from {rows} as r {place}
+     where {where} and r.day >= :first and r.day < :last and r.place between :lo and :hi and {_FILTERS}
      group by 1""")
 
 
-def stored(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], by: str) -> pd.DataFrame:
+def _stored(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piece, codes: tuple[str, ...], by: str) -> pd.DataFrame:
     """What touched complaints still count for in these cells, with a minus: <code>_den and <code>_num by group."""
-    p, first = cells.params, core.lines[0]
+    p, first = cells.params, lines[0]
     facts = db.once(conn, ("facts", *cells.touched), lambda: conn.execute(_FACTS, {"touched": cells.touched}).all())
     group = _group(conn, by, p)
     label, day = LABEL[first.unit_of].format("")[1:], DAY[first.cohort].format("")[1:]
@@ -381,11 +423,11 @@ def stored(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], b
     for fact in facts:
         place = getattr(fact, label)
         on = date(2000, 1, 1) if first.cohort == "open" else getattr(fact, day)
-        if (on is None or not core.params["first"] <= on < core.params["last"] or not p["lo"] <= place <= p["hi"] or p["category"] not in (None, fact.category_id)
-                or p["channel"] not in (None, fact.channel_id) or not any(fact.bits[line.number - 1] for line in core.lines)):
+        if (on is None or not piece.first <= on < piece.last or not p["lo"] <= place <= p["hi"] or p["category"] not in (None, fact.category_id)
+                or p["channel"] not in (None, fact.channel_id) or not any(fact.bits[line.number - 1] for line in lines)):
             continue
         sums = found.setdefault(group(place, on, fact), dict.fromkeys((f"{code}_{part}" for code, part in columns), 0))
-        for line in core.lines:
+        for line in lines:
             for code, part in columns:
                 sums[f"{code}_{part}"] -= (fact.bits[line.number - 1] or 0) >> line.place(code, part) - 1 & 1
     return pd.DataFrame.from_dict(found, orient="index", columns=[f"{code}_{part}" for code, part in columns]).rename_axis("grp")
@@ -549,7 +591,7 @@ def _places(grains: list[Grain], day: str, label: str) -> str:
     """A row in each grain: its place and day."""
     step = {"day": day, "week": f"date_trunc('week', {day})::date", "month": f"date_trunc('month', {day})::date"}
     return ", ".join(f"({g.number}, ({label} >> {SHIFTS[g.level]}) << {SHIFTS[g.level]}, {step[g.step]}, "
-                     + ("f.category_id" if g.each else "0::smallint") + (", f.channel_id)" if g.each == "ch" else ", 0::smallint)") for g in grains)
+                     + ("f.category_id" if "c" in g.each else "0::smallint") + (", f.channel_id)" if "h" in g.each else ", 0::smallint)") for g in grains)
 
 
 KEYS = "grain, place, day, category_id, channel_id, restricted"

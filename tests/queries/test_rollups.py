@@ -58,7 +58,7 @@ def questions(office, seed: int, n: int):
         start = start.replace(day=1) if rng.random() < 0.4 else start - timedelta(days=start.weekday()) if rng.random() < 0.5 else start
         end = start + timedelta(days=rng.choice((7, 14, 30, 61, 182, 365)))
         end = max(end.replace(day=1) if rng.random() < 0.4 else end, start + timedelta(days=1))
-        unit = rng.choice([None, None, *(u for u, level in rng.sample(places, 4) if level <= 2)])
+        unit = rng.choice([None, None, *(u for u, level in rng.sample(places, 4))])
         line = rng.choice(list(rollups.LINES.values()))
         codes = tuple(rng.sample(line.codes, min(len(line.codes), rng.randrange(1, 6))))
         yield rng.choice(viewers), codes, dict(start=start, end=end, unit=unit, parent=rng.choice([unit, 1]), by=rng.choice(list(rollups._STEPS)), zone=ZONE.key,
