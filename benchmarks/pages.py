@@ -95,6 +95,7 @@ class Reader:
                 self.at.session_state[bound] = params[bound]
         st.cache_data.clear()
         data._derived.clear()             # the tree of units stays: it is read again when it changes, not with a tick
+        self.at.session_state["held"] = None      # nor does a page of rows stay as it was opened
         meter.begin()
         before, began = self._rows(), perf_counter()
         self.at.run()

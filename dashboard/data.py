@@ -118,7 +118,7 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
     if place and place in held.kept:
         found = held.kept[place]
     else:
-        found = _cached(query, _scope(viewer), st.session_state.tick[0], args, params, viewer, st.session_state.get("source"))
+        found = _cached(query=query, scope=_scope(viewer), version=st.session_state.tick[0], args=args, params=params, _viewer=viewer, _source=st.session_state.get("source"))
     if held:
         _note(held, query, args, params, found)
     if place:
@@ -143,9 +143,10 @@ def derived(make: Callable, *given: Any, key: object = (), rows: bool = True, si
     """
     if rows and st.session_state.get("held") is not None:
         return _together(make, given)
+    place = f"{_name(make)} {_scope(session.viewer())} {words.language()} {key!r}"
     if since is not None:
-        return _standing(make, _scope(session.viewer()), since, words.language(), repr(key), given)
-    return _derived(make, _scope(session.viewer()), st.session_state.tick[0], words.language(), repr(key), given)
+        return _standing(place=f"{place} {since}", _make=make, _given=given)
+    return _derived(place=f"{place} {st.session_state.tick[0]}", _make=make, _given=given)
 
 
 def _together(make: Callable, given: tuple) -> Any:
@@ -154,14 +155,15 @@ def _together(make: Callable, given: tuple) -> Any:
         return make(*given)
 
 
-@st.cache_resource(max_entries=200, ttl=120, show_spinner=False, hash_funcs={FunctionType: _name})
-def _derived(make: Callable, scope: tuple, version: int, language: str, key: str, _given: tuple) -> Any:
-    return _together(make, _given)
+# One text as the key, and by name: Streamlit looks up the name of whatever is given by position, and hashes part by part, at every rerun.
+@st.cache_resource(max_entries=200, ttl=120, show_spinner=False)
+def _derived(place: str, _make: Callable, _given: tuple) -> Any:
+    return _together(_make, _given)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={FunctionType: _name})
-def _standing(make: Callable, scope: tuple, since: int, language: str, key: str, _given: tuple) -> Any:
-    return _together(make, _given)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _standing(place: str, _make: Callable, _given: tuple) -> Any:
+    return _together(_make, _given)
 
 
 def _scope(viewer: Viewer) -> tuple:

@@ -156,9 +156,10 @@ def _of_list(code: str) -> str:
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
 
-_TOUCHED = text("""select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level,
-           (select u.level from unit as u where u.unit_id = cast(:parent as int)) as above, not exists (select from source as o where o.tz <> :zone) as home,
+_TOUCHED = text("""select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, not exists (select from source as o where o.tz <> :zone) as home,
            about_me() as hidden""")
+_LEVELS = text("""select (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level,
+           (select u.level from unit as u where u.unit_id = cast(:parent as int)) as above""")
 _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "level": ("day", "week", "month"), "category": ("day", "week", "month"),
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
@@ -179,15 +180,27 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     account's scope is no place of theirs, they are being built, or very much was touched since :as_of."""
     if by not in _STEPS or params["source"] is not None:
         return None
-    asked = {name: params[name] for name in ("as_of", "zone", "lo", "hi", "parent")}
-    found = db.once(conn, ("touched", *asked.values()), lambda: conn.execute(_TOUCHED, asked | {"catalogue": compiled()[0]}).one())
-    whole = params["lo"] <= 0
-    if found.touched is None or not whole and found.level is None:
+    found, whole = _since(conn, params), params["lo"] <= 0
+    if found.touched is None:
         return None
-    level = 0 if whole else found.level
+    place = {name: params[name] for name in ("lo", "hi", "parent")}
+    deep = db.once(conn, ("levels", *place.values()), lambda: conn.execute(_LEVELS, place).one())
+    if not whole and deep.level is None:
+        return None
+    level = 0 if whole else deep.level
     if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
-        level = max(level, 0 if found.above is None else found.above + _BELOW[by])
+        level = max(level, 0 if deep.above is None else deep.above + _BELOW[by])
     return Cells(params, level, list(found.touched), sorted({*found.touched} - {*found.hidden}), found.home)
+
+
+def _since(conn: Connection, params: dict) -> Row:
+    """What was touched since :as_of. What was touched since a moment before serves as well, and is not asked for again in one transaction."""
+    asked = {name: params[name] for name in ("as_of", "zone", "lo", "hi")}
+    known: dict[datetime, Row] = db.once(conn, ("touched", asked["zone"], asked["lo"], asked["hi"]), dict)
+    before = max((moment for moment, row in known.items() if moment == asked["as_of"] or moment < asked["as_of"] and row.touched is not None), default=asked["as_of"])
+    if before not in known:
+        known[before] = conn.execute(_TOUCHED, asked | {"catalogue": compiled()[0]}).one()
+    return known[before]
 
 
 @dataclass(frozen=True)

@@ -110,10 +110,10 @@ def test_drawing_changes_nothing_of_what_all_share(office, page, monkeypatch):  
     shared = {}
     plain = data._derived
 
-    def noted(make, scope, version, language, key, given):
-        made = plain(make, scope, version, language, key, given)
+    def noted(place, _make, _given):
+        made = plain(place=place, _make=_make, _given=_given)
         now = _plain(made)
-        assert shared.setdefault((make.__qualname__, version, language, key), now) == now, make.__qualname__
+        assert shared.setdefault(place, now) == now, place
         return made
     monkeypatch.setattr(data, "_derived", noted)
     at = opened(office, page, {"notes": "true"})
