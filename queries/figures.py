@@ -254,7 +254,7 @@ def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict)
     if cells is None:
         return None
     rows = pd.DataFrame([(row.grp, *(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes))
-                         for row in cells.by_day(conn, by, then.date(), then.date())],
+                         for row in cells.by_day(conn, by, then.date(), then.date(), tuple(kind for code in codes for kind in _STOCK[code]))],
                         columns=["grp", *(f"{code}_den" for code in codes)])
     parts = [rows.groupby("grp", dropna=False).sum()]
     if cells.again:
@@ -484,7 +484,7 @@ def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
     if cells is None:
         return None
     days = [m.date() + timedelta(days=not at) for m, at in zip(local, midnight)]         # the days before this one are over at the moment
-    rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", min(days), max(days))], columns=["day", "overdue_open", "backlog"])
+    rows = pd.DataFrame([(r.day, r.late_in - r.late_out, r.open_in - r.open_out) for r in cells.by_day(conn, "all", min(days), max(days), ("late_in", "late_out", "open_in", "open_out"))], columns=["day", "overdue_open", "backlog"])
     table = pd.DataFrame([rows.loc[rows.day < day, ["overdue_open", "backlog"]].sum() for day in days], index=range(1, len(days) + 1))
     for moment in now:
         ahead = params | {"moment": moment, "midnight": _moment(moment.date() + timedelta(days=1), {"zone": zone}), "touched": cells.touched}

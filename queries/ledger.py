@@ -9,6 +9,7 @@ from queries import rollups
 from queries.figures import FILTERS, PLACE, PLACED, SCOPE, within
 
 LINES = ("opening", "received", "moved_in", "reopened", "restored", "done", "moved_out", "excluded", "closing")
+FLOWS = (*LINES[1:-1], "open_in", "open_out")      # kinds of edges that they are put together from
 
 # Stretches that touch the period; a step from one stretch to the next inside the same group is neither in nor out.
 _STEPS = f"""{PLACE}, touched as (
@@ -80,7 +81,7 @@ def _from_cells(conn: Connection, params: dict, as_of: datetime, by: str) -> pd.
         return None
     first, until = start.date(), stop.date() + timedelta(days=1) if now else stop.date()
     found: dict[tuple, int] = {}
-    for row in cells.by_day(conn, "child" if by == "child" else "all", first, until):
+    for row in cells.by_day(conn, "child" if by == "child" else "all", first, until, FLOWS):
         group = row.grp if by == "child" else 0
         stock = row.open_in - row.open_out
         found[group, "closing"] = found.get((group, "closing"), 0) + stock

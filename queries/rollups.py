@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -498,27 +499,40 @@ class Edges:
     touched: list[int]
     again: list[int]
 
-    def by_day(self, conn: Connection, by: str, since: date, until: date) -> list[Row]:
-        """Rows (grp, day, and a count for each kind of EDGE by its name) in order: all before `since` as the day BEFORE, then each day before `until`."""
+    def by_day(self, conn: Connection, by: str, since: date, until: date, kinds: tuple[str, ...]) -> list:
+        """Rows (grp, day, and a count for each of these kinds of EDGE by its name) in order: all before `since` as the day BEFORE, then each day before `until`.
+        Of all together a page asks several times; that series is short and read once in a transaction."""
+        if by != "all":
+            return self._read(conn, by, since, until, kinds)
+        p = self.params
+        kept: dict = db.once(conn, ("edges", self.level, p["lo"], p["hi"], p["category"], p["channel"], *self.touched), dict)
+        if not kept or since < kept["since"] or until > kept["until"]:
+            kept.update(since=min(since, until - timedelta(weeks=14)), until=until + timedelta(weeks=8))
+            kept["rows"] = self._read(conn, by, kept["since"], kept["until"], tuple(EDGE))
+        before = [row for row in kept["rows"] if row.day < min(since, until)]
+        first = SimpleNamespace(grp="all", day=BEFORE, **{kind: sum(getattr(row, kind) for row in before) for kind in kinds})
+        return [first, *(row for row in kept["rows"] if since <= row.day < until)]
+
+    def _read(self, conn: Connection, by: str, since: date, until: date, kinds: tuple[str, ...]) -> list[Row]:
         each = "c" * (self.params["category"] is not None) + "h" * (self.params["channel"] is not None)
         days, months = EDGE_GRAINS[self.level, each]
         more = {"days": days.number, "months": months.number, "shift": SHIFTS[self.level], "apart": APART[each], "since": since, "month": since.replace(day=1),
                 "until": until, "touched": self.touched}
-        return list(conn.execute(_edge_statement(by, bool(self.touched)), self.params | more))
+        return list(conn.execute(_edge_statement(by, kinds, bool(self.touched)), self.params | more))
 
 
 @cache
-def _edge_statement(by: str, touched: bool) -> TextClause:
+def _edge_statement(by: str, kinds: tuple[str, ...], touched: bool) -> TextClause:
     from queries.figures import PLACED, PLACES
-    cells = f"""select r.place, r.day, r.category_id, r.channel_id, {", ".join(f"r.n[{kind}] as {name}" for name, kind in EDGE.items())}
+    cells = f"""select r.place, r.day, r.category_id, r.channel_id, {", ".join(f"r.n[{EDGE[kind]}] as {kind}" for kind in kinds)}
               from rollup as r where r.line = {EDGES} and r.place between :lo and :hi"""
     less = f"""
           union all
-        select e.place, e.day, e.category_id, e.channel_id, {", ".join(f"-(e.kind = {kind})::int" for kind in EDGE.values())}
+        select e.place, e.day, e.category_id, e.channel_id, {", ".join(f"-(e.kind = {EDGE[kind]})::int" for kind in kinds)}
           from rollup_edges_stored(cast(:touched as bigint[]), :shift, :apart) as e
          where e.place between :lo and :hi and e.day < :until""" if touched else ""
     return text(f"""{f"with {PLACES[by]} " if by in PLACES else ""}select {_GROUP[by]} as grp, case when r.day < :since then date '{BEFORE}' else r.day end as day,
-           {", ".join(f"sum(r.{name})::bigint as {name}" for name in EDGE)}
+           {", ".join(f"sum(r.{kind})::bigint as {kind}" for kind in kinds)}
       from ({cells} and r.grain = :months and r.day < :month union all {cells} and r.grain = :days and r.day >= :month and r.day < :until{less}) as r
       {PLACED[by].format(label="r.place") if by in PLACES else ""}
      where {_FILTERS}
@@ -644,10 +658,10 @@ def _sums(rows: str) -> Iterator[tuple[int, str]]:
 
 
 def _adds(rows: str) -> Iterator[str]:
-    """A statement for each line that adds these rows to the cells."""
+    """A statement for each line that adds these rows to the cells, in their order: what is read together lies together."""
     for number, cells in _sums(rows):
         yield f"""insert into rollup as r (line, grain, place, day, category_id, channel_id, restricted, n)
-            select {number}, grain, place, day, category_id, channel_id, restricted, n from ({cells}) as g
+            select {number}, grain, place, day, category_id, channel_id, restricted, n from ({cells}) as g order by {KEYS}
             on conflict (line, grain, place, day, category_id, channel_id, restricted) do update set n = rollup_sum(r.n, excluded.n)"""
 
 

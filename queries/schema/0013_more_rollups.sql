@@ -6,6 +6,8 @@ alter table rollup_fact add late5_day date,      -- of what is open: from this d
                         add source_id smallint;
 create index rollup_fact_negative on rollup_fact (closed_day) where days_used < 0;      -- done before received: not in a histogram
 
+alter table rollup set (fillfactor = 90);        -- a cell that grows stays in its page, beside its neighbours
+
 -- What no cell answers is read from the facts of the days asked for. The day stands first: few days of the whole bank are a stretch of the index, and of
 -- a place PostgreSQL 18 looks into each day for itself (15 reads the days' entries and passes over the others).
 create index rollup_fact_received_charged on rollup_fact (received_day, charged_label, category_id, channel_id);
@@ -14,7 +16,11 @@ create index rollup_fact_due_charged on rollup_fact (due_day, charged_label, cat
 create index rollup_fact_closed_charged on rollup_fact (closed_day, charged_label, category_id, channel_id);
 create index rollup_fact_closed_about on rollup_fact (closed_day, about_label, category_id, channel_id);
 create index rollup_fact_urged on rollup_fact (label) where urges is not null;
-create index span_open_charged on clock_span (charged_label, clock) where left_at = 'infinity';
+-- Of a place what was open at some moment: few among all it ever had.
+drop index span_label;
+create index span_label on clock_span (label, clock, left_at);
+drop index span_charged;
+create index span_charged on clock_span (charged_label, clock, left_at);
 -- What falls due today is read raw: the place is asked in the index, not of each row of the bank.
 drop index span_due;
 create index span_due on clock_span (clock, due_at, charged_label) include (valid_from, valid_to, ended_at, excluded_at);
