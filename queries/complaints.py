@@ -7,7 +7,8 @@ import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
-from queries.figures import _where, within
+from queries import rollups
+from queries.figures import NARROW, _where, counts, within
 from queries.indicators import CATALOGUE, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
@@ -60,6 +61,7 @@ _ORDER = """(c.channel_kind in ('regulator', 'central_bank')) is true desc, c.me
 SORTS = {"urgent": _ORDER, "newest": "s.received_at desc, s.complaint_id desc", "oldest": "s.received_at, s.complaint_id",
          "due": "s.due_at nulls last, s.complaint_id", "late": "s.days_late desc nulls last, s.due_at, s.complaint_id"}
 _BY_DATE = ("newest", "oldest", "due")     # orders that an index has
+_BY_CALL = ("low_score", "call_again")      # whose first rows are found in the order of calls, see queries/satisfaction.py
 MARKS = {"major": "c.major", "media": "c.media_level > 0", "regulator": "(c.channel_kind in ('regulator', 'central_bank')) is true",
          "directive": "exists (select from directive v where v.complaint_id = s.complaint_id and v.at <= :as_of)",
          "repeat": "c.repeat_of is not null", "anonymous": "c.anonymous"}
@@ -119,6 +121,11 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     there are others behind them: of a search the newest CAP stand for all, of a list by date the first CAP are counted. Without a limit,
     or where it has to be `exact`, nothing is left out, whatever it takes.
     """
+    first = _first(conn, code, as_of, offset + limit, asked) if limit is not None else None
+    if first is not None:
+        among, total = first
+        rows = listing(conn, code, as_of=as_of, limit=limit, offset=offset, exact=exact, **asked | {"ids": tuple(among)})
+        return rows.assign(total=total) if len(rows) else rows
     statement, params, more = _asked(conn, code, as_of=as_of, whole=exact or limit is None, **asked)
     found = params.pop("found")
     if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
@@ -128,6 +135,29 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     if params["cap"] and len(rows) and rows["total"].iloc[0] > CAP:
         rows, more = rows.assign(total=CAP), True
     return rows.assign(more=more)
+
+
+def _usual(conn: Connection, code: str, as_of: datetime, asked: dict) -> "rollups.Cells | None":
+    """The cells, where this is a whole list of what they count, narrowed by no more than they keep apart."""
+    beyond = {name: value for name, value in asked.items() if value is not None and name not in ("start", "end", "unit", "category", "channel", "source", "zone")}
+    if code not in rollups.LINE_OF or beyond not in ({}, {"part": "den"}, {"sort": "urgent"}, {"part": "den", "sort": "urgent"}):
+        return None
+    params = {"category": None, "channel": None, "source": None, "zone": "Asia/Shanghai"} | asked | {"as_of": as_of, "parent": None} | within(conn, asked.get("unit"))
+    return rollups.serving(conn, params, "all")
+
+
+def _total(conn: Connection, code: str, as_of: datetime, asked: dict) -> int:
+    given = {name: asked[name] for name in ("start", "end", "unit", "category", "channel", "source", "zone") if name in asked}
+    return int(counts(conn, (code,), as_of=as_of, **given)[f"{code}_den"].iloc[0])
+
+
+def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int], int] | None:
+    """Complaints among which the most urgent ones of a long list are, and how many the list has in all; None: it has to be read as a whole. Days late follow
+    from the day of the limit where there is one calendar."""
+    cells = _usual(conn, code, as_of, asked) if code in rollups.LISTED and code not in _BY_CALL else None
+    if cells is None or not cells.alike or cells.params["hi"] - cells.params["lo"] < NARROW:
+        return None
+    return rollups.among(conn, cells, code, most), _total(conn, code, as_of, asked)
 
 
 def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, **asked) -> Iterator[pd.DataFrame]:
@@ -342,6 +372,8 @@ def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataF
 def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int] | None:
     """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments.
     None for more than CAP."""
+    if _usual(conn, code, as_of, asked) and _total(conn, code, as_of, asked) > CAP:
+        return None
     statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked)
     found = conn.execute(_alone(statement.text), params | {"limit": CAP + 1, "offset": 0}).scalars().all()
     return None if more or len(found) > CAP else frozenset(found)

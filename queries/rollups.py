@@ -124,7 +124,7 @@ class Spread:
 def _bit(code: str, part: str = "den") -> str:
     """The complaint counts there: among those due also once it is late and open."""
     i = CATALOGUE[code]
-    lines = [LINES[i.cohort, i.unit_of, i.clock], *([LINES["late", i.unit_of, i.clock]] if i.cohort == "due" else [])]
+    lines = [LINE_OF[code]] if code in LATE else [LINES[i.cohort, i.unit_of, i.clock], *([LINES["late", i.unit_of, i.clock]] if i.cohort == "due" else [])]
     return "(" + " | ".join(f"coalesce((f.bits[{line.number}] >> {line.place(code, part) - 1}) & 1, 0)" for line in lines) + ") = 1"
 
 
@@ -148,23 +148,32 @@ def _spreads() -> dict[str, Spread]:
 
 
 SPREADS = _spreads()
-LISTED = ("low_score", "call_again")      # lists of few among many that were done: each has an index of its own
 
 
-def _of_list(code: str) -> str:
-    return _bit(code).replace("f.bits", "bits")
+@dataclass(frozen=True)
+class Listed:
+    """A list of few among many, whose first rows are found by the facts: by which label and days, in which order (as the list's own, but coarser), by which index."""
+    label: str
+    day: str
+    order: str
+    index: str
+
+
+LISTED = {"low_score": Listed("about_label", "closed_day", f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
+          "call_again": Listed("about_label", "closed_day", "f.called_day", "closed_day"),
+          "overdue_list": Listed("label", "due_day", "f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")}
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
 
 _TOUCHED = text("""select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, not exists (select from source as o where o.tz <> :zone) as home,
-           about_me() as hidden""")
+           (select count(*) from calendar) = 1 as alike, about_me() as hidden""")
 _LEVELS = text("""select (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level,
            (select u.level from unit as u where u.unit_id = cast(:parent as int)) as above""")
 _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "level": ("day", "week", "month"), "category": ("day", "week", "month"),
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
-          "category_day": ("day",)}                                      # a group -> the steps of time that it can be put together from
+          "category_day": ("day",), "ageing": ()}                                      # a group -> the steps of time that it can be put together from
 _BELOW = {"child": 1, "child_week": 1, "level": 0}
 _GROUP = {"all": "cast('all' as text)", "child": "place.group_id", "level": "place.group_id", "category_id": "r.category_id", "channel_id": "r.channel_id",
           "category": "(select k.name from category as k where k.category_id = r.category_id)",
@@ -191,7 +200,7 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     level = 0 if whole else deep.level
     if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
         level = max(level, 0 if deep.above is None else deep.above + _BELOW[by])
-    return Cells(params, level, list(found.touched), sorted({*found.touched} - {*found.hidden}), found.home)
+    return Cells(params, level, list(found.touched), sorted({*found.touched} - {*found.hidden}), found.home, found.home and found.alike)
 
 
 def _since(conn: Connection, params: dict) -> Row:
@@ -228,18 +237,19 @@ class Core:
 @dataclass(frozen=True)
 class Cells:
     """Cells that may answer a question about places down to `level`. `touched` complaints are not to be counted as they are in the cells; of these the
-    reader sees `again`, which is read raw instead. home: all sources are of the office's time zone."""
+    reader sees `again`, which is read raw instead. home: all sources are of the office's time zone; alike: and of one calendar."""
     params: dict
     level: int
     touched: list[int]
     again: list[int]
     home: bool
+    alike: bool
 
     def core(self, codes: tuple[str, ...], by: str) -> Core | None:
         """What the cells can say of these indicators (one cohort, unit and clock); None: nothing."""
         i = CATALOGUE[codes[0]]
         line = LINE_OF.get(codes[0])
-        if line is None or not set(codes) <= set(line.codes):
+        if by not in _GROUP or line is None or not set(codes) <= set(line.codes):
             return None
         if i.cohort == "open":
             return self._now(line, codes, by)
@@ -309,12 +319,24 @@ def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece,
     return list(conn.execute(_spread_statement(names, by, piece.grain is FACTS, bool(cells.touched)), params))
 
 
-def among(conn: Connection, cells: Cells, code: str) -> list[int]:
-    """Complaints done in the period that may be on this list (LISTED): all that are on it, and what was touched. Their rows say which are."""
-    zone = ZoneInfo(cells.params["zone"])
-    days = {"first": _local(cells.params["start"], zone).date(), "last": _local(cells.params["end"], zone).date()}
-    found = conn.execute(text(f"select complaint_id from rollup_fact where {_of_list(code)} and closed_day between :first and :last and about_label between :lo and :hi"), cells.params | days)
-    return sorted({*found.scalars(), *cells.again})
+def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
+    """Complaints among which the first `most` of this list (LISTED) are: of the list's days by the facts, in an order of which the list's own is a finer one, with all that
+    stand as the last does; and what was touched. Their rows say which they are. A period that is not of whole days has no first ones: all that may be listed."""
+    listed, p, zone = LISTED[code], cells.params, ZoneInfo(cells.params["zone"])
+    if listed.day == "due_day":                    # late now: limits of the days before today, and today's from the rows
+        first, last = date(1, 1, 1), p["as_of"].astimezone(zone).date()
+        rest = list(conn.execute(_LATE_TODAY, p | {"today": datetime(last.year, last.month, last.day, tzinfo=zone)}).scalars())
+    else:
+        start, end = (_local(p[name], zone) for name in ("start", "end"))
+        whole, rest = _within(start, end, "day") == (start, end), []
+        first, last, most = start.date(), end.date() if whole else end.date() + timedelta(days=1), most if whole else 1 << 40
+    found = conn.execute(text(f"""select f.complaint_id from rollup_fact as f where {_bit(code)} and f.{listed.day} >= :first and f.{listed.day} < :last
+                                     and f.{listed.label} between :lo and :hi and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
+                                   order by {listed.order} fetch first :most rows with ties"""), p | {"first": first, "last": last, "most": most, "touched": cells.touched})
+    return sorted({*found.scalars(), *rest, *cells.again})
+
+
+_LATE_TODAY = text("""select s.complaint_id from clock_span as s where s.clock = 'r' and s.left_at = 'infinity' and s.due_at >= :today and s.due_at < :as_of and s.label between :lo and :hi""")
 
 
 @cache
@@ -582,8 +604,11 @@ def _look() -> str:
                case when s.clock = 'r' then e.edges end, look_at,
                case when s.clock = 'r' and s.left_at > look_at then
                     (select w.day from workday as w where w.calendar_id = s.calendar_id and w.working and w.ordinal = s.due_ord + 6) end,
-               case when s.clock = 'r' then g.urges end, s.source_id
-          from {facts(bits, 'links. urged.')}
+               case when s.clock = 'r' then g.urges end, s.source_id,
+               (case when c.channel_kind in ('regulator', 'central_bank') then 8 else 0 end + case when c.media_level > 0 then 4 else 0 end
+                   + case when c.major then 2 else 0 end + case when c.repeat_of is not null then 1 else 0 end)::smallint,
+               (office.at at time zone h.zone)::date
+          from {facts(bits, 'links. urged. c. office.')}
           join calendar as k on k.calendar_id = s.calendar_id
           left join rollup_edges(ids) as e on e.complaint_id = s.complaint_id
           left join rollup_urges(ids, look_at) as g on g.complaint_id = s.complaint_id
@@ -696,9 +721,9 @@ def install(conn: Connection, zone: str) -> bool:
     conn.exec_driver_sql(statements.replace("%", "%%"))
     for name in ("rollup_look(bigint[], timestamptz)", "rollup_add(rollup_fact[], rollup_fact[])", "rollup_by_days(int[], int[])"):
         conn.execute(text(f"revoke execute on function {name} from public"))
-    for code in LISTED:
+    for code, listed in LISTED.items():
         conn.execute(text(f"drop index if exists rollup_fact_{code}"))
-        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact (closed_day) where {_of_list(code)}"))
+        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact ({listed.index}) where {_bit(code).replace('f.bits', 'bits')}"))
     conn.execute(text("delete from rollup_head"))
     conn.execute(text("insert into rollup_head (catalogue, zone) values (:digest, :zone)"), {"digest": digest, "zone": zone})
     return True
@@ -755,7 +780,7 @@ def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda 
 def check(conn: Connection, *, told: Callable[[int, int], None] = lambda done, total: None) -> tuple[list[int], int]:
     """Look at every complaint again and add everything up again, as the schema's owner: complaints that count for something else than is stored
     (without those that wait for a fold), and how many cells differ from the stored complaints' sums. ([], 0) = equal to the raw rows."""
-    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges, late5_day, urges, source_id"
+    fields = "complaint_id, clock, category_id, channel_id, restricted, label, about_label, charged_label, received_day, due_day, closed_day, promised_on, days_used, bits, links, edges, late5_day, urges, source_id, urgent, called_day"
     wrong: list[int] = []
     last = conn.execute(text("select coalesce(max(complaint_id), 0) from complaint")).scalar_one()
     for start in range(0, last + 1, CHUNK):

@@ -37,7 +37,13 @@ def calls(conn: Connection, code: str, *, as_of: datetime, start: datetime, end:
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone,
                   limit=limit, parent=None) | within(conn, unit)
     cells = rollups.serving(conn, params, "all")
-    return pd.read_sql(_calls(code, cells is not None), conn, params=params | {"among": cells and rollups.among(conn, cells, code)})
+    if cells is None:
+        return pd.read_sql(_calls(code, few=False), conn, params=params)
+    rows = pd.read_sql(_calls(code, few=True), conn, params=params | {"among": rollups.among(conn, cells, code, limit)})
+    if rows.empty:
+        return rows
+    total = figures.counts(conn, (code,), as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone)
+    return rows.assign(total=int(total[f"{code}_den"].iloc[0]))
 
 
 @lru_cache(maxsize=8)

@@ -3,7 +3,9 @@
 
 alter table rollup_fact add late5_day date,      -- of what is open: from this day on it is more than five working days late
                         add urges int[],         -- see rollup_urges()
-                        add source_id smallint;
+                        add source_id smallint,
+                        add urgent smallint,     -- by what is urgent about it, as lists have it: bits regulator, media, major, repeat
+                        add called_day date;     -- of the office's call that counts
 create index rollup_fact_negative on rollup_fact (closed_day) where days_used < 0;      -- done before received: not in a histogram
 
 alter table rollup set (fillfactor = 90);        -- a cell that grows stays in its page, beside its neighbours
@@ -16,6 +18,9 @@ create index rollup_fact_due_charged on rollup_fact (due_day, charged_label, cat
 create index rollup_fact_closed_charged on rollup_fact (closed_day, charged_label, category_id, channel_id);
 create index rollup_fact_closed_about on rollup_fact (closed_day, about_label, category_id, channel_id);
 create index rollup_fact_urged on rollup_fact (label) where urges is not null;
+drop index span_open_due;
+create index span_open_due on clock_span (clock, due_at) include (complaint_id, restricted, valid_from, valid_to, target_at, ended_at, excluded_at, label, charged_label,
+    about_label, unit_id, charged_unit_id, category_id, channel_id, source_id, calendar_id, due_ord, started_ord, ended_ord) where left_at = 'infinity';
 -- Of a place what was open at some moment: few among all it ever had.
 drop index span_label;
 create index span_label on clock_span (label, clock, left_at);
@@ -108,7 +113,8 @@ begin
     on conflict (complaint_id, clock) do update set category_id = excluded.category_id, channel_id = excluded.channel_id, restricted = excluded.restricted,
         label = excluded.label, about_label = excluded.about_label, charged_label = excluded.charged_label, received_day = excluded.received_day, due_day = excluded.due_day,
         closed_day = excluded.closed_day, promised_on = excluded.promised_on, days_used = excluded.days_used, bits = excluded.bits, links = excluded.links, edges = excluded.edges,
-        touched_at = excluded.touched_at, late5_day = excluded.late5_day, urges = excluded.urges, source_id = excluded.source_id;
+        touched_at = excluded.touched_at, late5_day = excluded.late5_day, urges = excluded.urges, source_id = excluded.source_id,
+        urgent = excluded.urgent, called_day = excluded.called_day;
     insert into rollup_dirty select rollup_pending(ids, t);
     return cardinality(ids);
 end $$;

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from queries import connect, db, demo, figures, ledger, profile, quality, rollups, satisfaction, timing, units
+from queries import complaints, connect, db, demo, figures, ledger, profile, quality, rollups, satisfaction, timing, units
 from queries.demo import simulate
 from queries.indicators import DIFFERENT
+from tests import makers
 from tests.conftest import cloned, logins
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -234,14 +235,43 @@ def test_lists_of_few_and_complaints_of_a_source_are_the_same(office, owner, mon
         viewer = db.viewer_of(office, login)
         as_of = db.tick(office, viewer)[1]
         with db.reading(office, viewer) as conn:
-            for code, days, more in product(rollups.LISTED, (400, 45, 7), ({}, {"category": 1}, {"unit": 2})):
+            for code, days, more in product(("low_score", "call_again"), (400, 45, 7), ({}, {"category": 1}, {"unit": 2})):
                 span = dict(as_of=as_of, start=today - timedelta(days=days), end=today + timedelta(days=1 - days % 2), **more)
-                one, two, used = both(conn, monkeypatch, lambda conn: satisfaction.calls(conn, code, **span))
-                assert one.equals(two), (login, code, days, more)
-                found, served = found + len(one), served + used
+                for few in (200, 3):
+                    one, two, used = both(conn, monkeypatch, lambda conn: satisfaction.calls(conn, code, limit=few, **span))
+                    assert one.equals(two), (login, code, days, more)
+                    found, served = found + len(one), served + used
             one, two, used = both(conn, monkeypatch, lambda conn: quality.sources(conn, as_of=as_of))
             assert one.equals(two) and (one.complaints > 0).any(), login
     assert found > 100 and served > 50
+
+
+def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch):
+    units = list(owner.execute(text("select unit_id from unit where kind = 'outlet' order by label limit 400")).scalars())
+    for n in range(40):                            # overdue, urgent by this and that, some on one day
+        makers.make_complaint(owner, received=datetime.now(ZONE) - timedelta(days=100 + n // 3), unit=units[n * 9 % len(units)], major=n % 5 == 0, media_level=n % 7 // 6,
+                              repeat_of=1 if n % 4 == 1 else None, category="violation" if n % 3 else "service_attitude")
+    owner.commit()
+    while fold(owner) > 0:
+        pass
+    touch(owner, 6)
+    found = served = none = 0
+    for login in LOGINS:
+        viewer = db.viewer_of(office, login)
+        as_of = db.tick(office, viewer)[1]
+        span = dict(as_of=as_of, start=as_of - timedelta(days=7), end=as_of, zone=ZONE.key)
+        with db.reading(office, viewer) as conn:
+            for limit, offset, more in product((5, 1000), (0, 7), ({}, {"category": 1}, {"channel": 2}, {"unit": 2}, {"sort": "late"}, {"ageing": 2})):
+                one, two, used = both(conn, monkeypatch, lambda conn: complaints.listing(conn, "overdue_list", limit=limit, offset=offset, **span, **more))
+                assert one.equals(two), (login, limit, offset, more)
+                found, served = found + len(one), served + used
+            for cap, code in product((3, 10_000), ("overdue_list", "received")):
+                with monkeypatch.context() as patch:
+                    patch.setattr(complaints, "CAP", cap)
+                    one, two, used = both(conn, patch, lambda conn: complaints.ids(conn, code, **span | {"start": as_of - timedelta(days=30)}))
+                assert one == two and (one is None or len(one) <= cap), (login, code, cap)
+                none += one is None
+    assert found > 100 and served > 30 and none > 3
 
 
 def test_folded_is_what_building_anew_gives(office, owner):
