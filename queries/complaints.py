@@ -2,18 +2,20 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from queries import rollups
-from queries.figures import NARROW, _where, counts, within
+from queries.figures import NARROW, _where, counts, stocks, within
 from queries.indicators import CATALOGUE, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
 LIMIT = 1000
 CAP = 10_000        # counted up to here; beyond it a list says "more than"
+SHORT = 5_000       # a list that is counted first, and then looked up complaint by complaint
 MOST = 100_000      # rows of a list in which words are looked for one by one
 
 # One row of a list (look.md §3) for the complaints in `picked`.
@@ -125,7 +127,7 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     if first is not None:
         among, total = first
         rows = listing(conn, code, as_of=as_of, limit=limit, offset=offset, exact=exact, **asked | {"ids": tuple(among)})
-        return rows.assign(total=total) if len(rows) else rows
+        return rows.assign(total=total) if total is not None and len(rows) else rows
     statement, params, more = _asked(conn, code, as_of=as_of, whole=exact or limit is None, **asked)
     found = params.pop("found")
     if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
@@ -137,27 +139,36 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     return rows.assign(more=more)
 
 
-def _usual(conn: Connection, code: str, as_of: datetime, asked: dict) -> "rollups.Cells | None":
-    """The cells, where this is a whole list of what they count, narrowed by no more than they keep apart."""
-    beyond = {name: value for name, value in asked.items() if value is not None and name not in ("start", "end", "unit", "category", "channel", "source", "zone")}
-    if code not in rollups.LINE_OF or beyond not in ({}, {"part": "den"}, {"sort": "urgent"}, {"part": "den", "sort": "urgent"}):
+def _counted(conn: Connection, code: str, as_of: datetime, asked: dict) -> "tuple[rollups.Cells, int] | None":
+    """The cells and how many the whole list of this indicator has, where they say it; None: only its rows do."""
+    if code not in rollups.LINE_OF and code != "backlog" or asked.get("ids") is not None or asked.get("search"):
         return None
+    given = {name: asked[name] for name in ("unit", "category", "channel", "source") if name in asked}
     params = {"category": None, "channel": None, "source": None, "zone": "Asia/Shanghai"} | asked | {"as_of": as_of, "parent": None} | within(conn, asked.get("unit"))
-    return rollups.serving(conn, params, "all")
-
-
-def _total(conn: Connection, code: str, as_of: datetime, asked: dict) -> int:
-    given = {name: asked[name] for name in ("start", "end", "unit", "category", "channel", "source", "zone") if name in asked}
-    return int(counts(conn, (code,), as_of=as_of, **given)[f"{code}_den"].iloc[0])
-
-
-def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int], int] | None:
-    """Complaints among which the most urgent ones of a long list are, and how many the list has in all; None: it has to be read as a whole. Days late follow
-    from the day of the limit where there is one calendar."""
-    cells = _usual(conn, code, as_of, asked) if code in rollups.LISTED and code not in _BY_CALL else None
-    if cells is None or not cells.alike or cells.params["hi"] - cells.params["lo"] < NARROW:
+    cells = rollups.serving(conn, params, "all")
+    if cells is None:
         return None
-    return rollups.among(conn, cells, code, most), _total(conn, code, as_of, asked)
+    if code == "backlog":
+        return cells, int(stocks(conn, (as_of.astimezone(ZoneInfo(params["zone"])),), **given).backlog.iloc[0])
+    return cells, int(counts(conn, (code,), as_of=as_of, start=params["start"], end=params["end"], zone=params["zone"], **given)[f"{code}_den"].iloc[0])
+
+
+def _whole_list(asked: dict) -> bool:
+    """Nothing but place, period, category and channel narrows it, and it is in its usual order."""
+    return all(asked.get(name) in (None, usual) for name, usual in (("part", "den"), ("sort", "urgent"), ("state", None), ("ageing", None), ("mark", None)))
+
+
+def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int], int | None] | None:
+    """Complaints among which the first rows of a list are, and how many it has in all (None: these say it); None: it has to be read as a whole. Of a long list
+    the most urgent: days late follow from the day of the limit where there is one calendar. Of a short one all."""
+    found = _counted(conn, code, as_of, asked)
+    if found is None:
+        return None
+    cells, total = found
+    if code in rollups.LISTED and code not in _BY_CALL and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked):
+        return rollups.among(conn, cells, code, most), total
+    among = rollups.counting(conn, cells, code) if total <= SHORT else None
+    return among and (among, None)
 
 
 def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, **asked) -> Iterator[pd.DataFrame]:
@@ -372,7 +383,8 @@ def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataF
 def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int] | None:
     """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments.
     None for more than CAP."""
-    if _usual(conn, code, as_of, asked) and _total(conn, code, as_of, asked) > CAP:
+    found = _counted(conn, code, as_of, asked) if _whole_list(asked | {"sort": None}) else None
+    if found and found[1] > CAP:
         return None
     statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked)
     found = conn.execute(_alone(statement.text), params | {"limit": CAP + 1, "offset": 0}).scalars().all()

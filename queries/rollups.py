@@ -152,16 +152,21 @@ SPREADS = _spreads()
 
 @dataclass(frozen=True)
 class Listed:
-    """A list of few among many, whose first rows are found by the facts: by which label and days, in which order (as the list's own, but coarser), by which index."""
+    """A list of few among many, whose first rows are found by the facts: which facts, by which label, done in the period or not, in which order (as the list's
+    own, but coarser), by which index; and what no fact tells, of the rows."""
+    where: str
     label: str
-    day: str
+    period: bool
     order: str
     index: str
+    rest: str = ""
 
 
-LISTED = {"low_score": Listed("about_label", "closed_day", f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
-          "call_again": Listed("about_label", "closed_day", "f.called_day", "closed_day"),
-          "overdue_list": Listed("label", "due_day", "f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")}
+_URGENT = ("f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")
+LISTED = {"low_score": Listed(_bit("low_score"), "about_label", True, f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
+          "call_again": Listed(_bit("call_again"), "about_label", True, "f.called_day", "closed_day"),
+          "overdue_list": Listed(f"{_bit('overdue_list')} and f.due_day < :today", "label", False, *_URGENT, "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
+          "backlog": Listed(f"f.clock = 'r' and f.bits[{LINES['open', 'responsible', 'r'].number}] is not null", "label", False, *_URGENT, "s.clock = 'o'")}
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
@@ -320,23 +325,35 @@ def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece,
 
 
 def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
-    """Complaints among which the first `most` of this list (LISTED) are: of the list's days by the facts, in an order of which the list's own is a finer one, with all that
-    stand as the last does; and what was touched. Their rows say which they are. A period that is not of whole days has no first ones: all that may be listed."""
+    """Complaints among which the first `most` of this list (LISTED) are: by the facts, in an order of which the list's own is a finer one, with all that stand as the last
+    does; and what was touched. Their rows say which they are. A period that is not of whole days has no first ones: all that may be listed."""
     listed, p, zone = LISTED[code], cells.params, ZoneInfo(cells.params["zone"])
-    if listed.day == "due_day":                    # late now: limits of the days before today, and today's from the rows
-        first, last = date(1, 1, 1), p["as_of"].astimezone(zone).date()
-        rest = list(conn.execute(_LATE_TODAY, p | {"today": datetime(last.year, last.month, last.day, tzinfo=zone)}).scalars())
-    else:
+    midnight = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    params, within_period = p | {"midnight": midnight, "today": midnight.date(), "touched": cells.touched}, ""
+    if listed.period:
         start, end = (_local(p[name], zone) for name in ("start", "end"))
-        whole, rest = _within(start, end, "day") == (start, end), []
-        first, last, most = start.date(), end.date() if whole else end.date() + timedelta(days=1), most if whole else 1 << 40
-    found = conn.execute(text(f"""select f.complaint_id from rollup_fact as f where {_bit(code)} and f.{listed.day} >= :first and f.{listed.day} < :last
-                                     and f.{listed.label} between :lo and :hi and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
-                                   order by {listed.order} fetch first :most rows with ties"""), p | {"first": first, "last": last, "most": most, "touched": cells.touched})
-    return sorted({*found.scalars(), *rest, *cells.again})
+        whole, within_period = _within(start, end, "day") == (start, end), "and f.closed_day >= :first and f.closed_day < :last"
+        params |= {"first": start.date(), "last": end.date() if whole else end.date() + timedelta(days=1)}
+        most = most if whole else 1 << 40
+    found = conn.execute(text(f"""select f.complaint_id from rollup_fact as f where {listed.where} {within_period} and f.{listed.label} between :lo and :hi
+                                     and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
+                                   order by {listed.order} fetch first :most rows with ties"""), params | {"most": most})
+    rest = conn.execute(text(f"select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.label between :lo and :hi"), params) if listed.rest else None
+    return sorted({*found.scalars(), *(rest.scalars() if rest else ()), *cells.again})
 
 
-_LATE_TODAY = text("""select s.complaint_id from clock_span as s where s.clock = 'r' and s.left_at = 'infinity' and s.due_at >= :today and s.due_at < :as_of and s.label between :lo and :hi""")
+def counting(conn: Connection, cells: Cells, code: str) -> list[int] | None:
+    """Complaints that count in this indicator of a cohort, and what was touched, which may; None where facts alone do not say it."""
+    i = CATALOGUE[code]
+    found = cells.pieces("all", past=i.cohort == "due") if code in LINE_OF and i.cohort in ("received", "due", "closed") else None
+    if found is None or found[3]:
+        return None
+    _, start, end, _ = found
+    label, day = LABEL[i.unit_of].format("f"), DAY[i.cohort].format("f")
+    rows = conn.execute(text(f"""select f.complaint_id from rollup_fact as f where {_bit(code)} and {day} >= :first and {day} < :last and {label} between :lo and :hi
+                                    and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))"""),
+                        cells.params | {"first": start.date(), "last": end.date(), "touched": cells.touched})
+    return sorted({*rows.scalars(), *cells.again})
 
 
 @cache
@@ -723,10 +740,15 @@ def install(conn: Connection, zone: str) -> bool:
         conn.execute(text(f"revoke execute on function {name} from public"))
     for code, listed in LISTED.items():
         conn.execute(text(f"drop index if exists rollup_fact_{code}"))
-        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact ({listed.index}) where {_bit(code).replace('f.bits', 'bits')}"))
+        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact ({listed.index}) where {_indexed(listed)}"))
     conn.execute(text("delete from rollup_head"))
     conn.execute(text("insert into rollup_head (catalogue, zone) values (:digest, :zone)"), {"digest": digest, "zone": zone})
     return True
+
+
+def _indexed(listed: Listed) -> str:
+    """Which facts the list's index has: those that count, without what depends on the day."""
+    return listed.where.replace(" and f.due_day < :today", "").replace("f.", "")
 
 
 def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda done, total: None) -> int:

@@ -260,12 +260,15 @@ def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch)
         viewer = db.viewer_of(office, login)
         as_of = db.tick(office, viewer)[1]
         span = dict(as_of=as_of, start=as_of - timedelta(days=7), end=as_of, zone=ZONE.key)
+        midnight = as_of.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+        whole = span | {"start": midnight - timedelta(days=120), "end": midnight}
         with db.reading(office, viewer) as conn:
-            for limit, offset, more in product((5, 1000), (0, 7), ({}, {"category": 1}, {"channel": 2}, {"unit": 2}, {"sort": "late"}, {"ageing": 2})):
-                one, two, used = both(conn, monkeypatch, lambda conn: complaints.listing(conn, "overdue_list", limit=limit, offset=offset, **span, **more))
-                assert one.equals(two), (login, limit, offset, more)
-                found, served = found + len(one), served + used
-            for cap, code in product((3, 10_000), ("overdue_list", "received")):
+            for limit, offset, more in product((5, 1000), (0, 7), ({}, {"category": 1}, {"channel": 2}, {"unit": 2}, {"sort": "late"}, {"sort": "newest", "unit": 3}, {"ageing": 2}, {"part": "rest"})):
+                for code in ("overdue_list", "backlog", "received", "compliance", "satisfaction"):
+                    one, two, used = both(conn, monkeypatch, lambda conn: complaints.listing(conn, code, limit=limit, offset=offset, **whole | more))
+                    assert one.equals(two), (login, code, limit, offset, more)
+                    found, served = found + len(one), served + used
+            for cap, code in product((3, 10_000), ("overdue_list", "backlog", "received")):
                 with monkeypatch.context() as patch:
                     patch.setattr(complaints, "CAP", cap)
                     one, two, used = both(conn, patch, lambda conn: complaints.ids(conn, code, **span | {"start": as_of - timedelta(days=30)}))
