@@ -721,10 +721,67 @@ def _add() -> str:
         security definer set search_path = desk, pg_temp as $add$ {"; ".join(_adds(rows))} $add$"""
 
 
+def _oversight() -> str:
+    """What oversight() counts (0013): cells of months where a grain keeps the dimension apart at that level, else facts; what was touched from the raw rows. Several
+    rows may speak of one place and column."""
+    received, due = LINE_OF["received"], LINE_OF["compliance"]
+    late = LINES["late", due.unit_of, due.clock]
+    owed, met = (" + ".join(f"case r.line when {line.number} then coalesce(r.n[{line.place('compliance', part)}], 0) else 0 end" for line in (due, late)) for part in ("den", "num"))
+    column = "case by_what when 'category' then {0}.category_id when 'channel' then {0}.channel_id end::int"
+
+    def facts(which: str, sign: str) -> str:
+        inside = f"f.clock = 'r' and not f.restricted and f.complaint_id {which} (touched)"
+        return f"""
+            select (f.about_label >> cut) << cut, {column.format("f")}, {sign}count(*), 0::bigint, 0::bigint from rollup_fact f
+             where {inside} and f.received_day >= first and f.received_day < last and f.about_label between lo and hi and {_bit("received")} group by 1, 2
+            union all
+            select (f.charged_label >> cut) << cut, {column.format("f")}, 0, {sign}count(*), {sign}count(*) filter (where not ({_bit("compliance", "num")})) from rollup_fact f
+             where {inside} and f.due_day >= first and f.due_day < last and f.charged_label between lo and hi and {_bit("compliance")} group by 1, 2"""
+
+    def raw(which: str) -> str:
+        return f"""
+            select (s.about_label >> cut) << cut, {column.format("s")}, count(*), 0::bigint, 0::bigint from state(t) s
+             where s.clock = 'r' and not s.restricted and s.received_at >= starts and s.received_at < stops {which} group by 1, 2
+            union all
+            select (s.charged_label >> cut) << cut, {column.format("s")}, 0, count(*), count(*) filter (where s.state <> 'A') from state(t) s
+             where s.clock = 'r' and not s.restricted and s.due_at >= starts and s.due_at < stops and s.state in ('A', 'B', 'E') {which} group by 1, 2"""
+
+    return f"""create or replace function oversight_counts(t timestamptz, starts timestamptz, stops timestamptz, deep int, by_what text)
+        returns table (place bigint, col int, got bigint, owed bigint, over bigint) language plpgsql stable security definer set search_path = desk, pg_temp as $oversight$
+        #variable_conflict use_column
+        declare
+            cut int := (array[{SHIFTS[0]}, {SHIFTS[1]}, {SHIFTS[2]}])[deep + 1]; head rollup_head; touched bigint[]; first date; last date; months int;
+            lo bigint := case when sees_all() then 0 else my_lo() end; hi bigint := case when sees_all() then {2 ** 63 - 1} else my_hi() end;
+        begin
+            select h.* into head from rollup_head h;
+            first := (starts at time zone head.zone)::date; last := (stops at time zone head.zone)::date;
+            touched := array(select d.complaint_id from rollup_dirty d limit {CHUNK} + 1) || array(select f.complaint_id from rollup_fact f where f.touched_at > t limit {CHUNK} + 1);
+            if head.ready is not true or cardinality(touched) > {CHUNK} or first::timestamp at time zone head.zone <> starts or last::timestamp at time zone head.zone <> stops then
+                return query {raw("")};
+                return;
+            end if;
+            months := case when deep = 1 then {next(g.number for g in GRAINS if (g.level, g.each, g.step) == (1, "ch", "month"))}
+                           when by_what = 'none' then {next(g.number for g in GRAINS if (g.level, g.each, g.step) == (2, "", "month"))} end;
+            if months is null then
+                return query {facts("<> all", "")};
+            else
+                return query
+                    select (r.place >> cut) << cut, {column.format("r")}, sum(case r.line when {received.number} then r.n[{received.place("received", "den")}] else 0 end)::bigint,
+                           sum({owed})::bigint, sum({owed} - ({met}))::bigint
+                      from rollup r
+                     where r.line in ({received.number}, {due.number}, {late.number}) and r.grain = months and r.place between lo and hi
+                       and r.day >= first and r.day < last and not r.restricted
+                     group by 1, 2;
+                return query {facts("= any", "-")};
+            end if;
+            return query {raw("and s.complaint_id = any (touched)")};
+        end $oversight$"""
+
+
 @cache
 def compiled() -> tuple[str, str]:
     """The digest of what is compiled, and the statements (one text)."""
-    statements = ";\n".join((_BY_DAYS, _look(), _add()))
+    statements = ";\n".join((_BY_DAYS, _look(), _add(), _oversight()))
     return sha256((statements + "".join(_adds(_WHOLE))).encode()).hexdigest()[:16], statements
 
 
@@ -736,7 +793,8 @@ def install(conn: Connection, zone: str) -> bool:
     if head is not None and (head.catalogue, head.zone) == (digest, zone):
         return not head.ready
     conn.exec_driver_sql(statements.replace("%", "%%"))
-    for name in ("rollup_look(bigint[], timestamptz)", "rollup_add(rollup_fact[], rollup_fact[])", "rollup_by_days(int[], int[])"):
+    for name in ("rollup_look(bigint[], timestamptz)", "rollup_add(rollup_fact[], rollup_fact[])", "rollup_by_days(int[], int[])",
+                 "oversight_counts(timestamptz, timestamptz, timestamptz, int, text)"):
         conn.execute(text(f"revoke execute on function {name} from public"))
     for code, listed in LISTED.items():
         conn.execute(text(f"drop index if exists rollup_fact_{code}"))

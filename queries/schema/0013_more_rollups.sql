@@ -195,9 +195,102 @@ begin
                    format(inside, 'charged_label'), format(inside, 'about_label'), format(inside, 'label'));
 end $$;
 
+-- What a regulator reads of months that are over: counts by place and column, which set-up compiles from the catalogue (queries/rollups.py).
+create function oversight_counts(t timestamptz, starts timestamptz, stops timestamptz, deep int, by_what text)
+returns table (place bigint, col int, got bigint, owed bigint, over bigint) language plpgsql stable security definer set search_path = desk, pg_temp as $$
+begin raise 'set-up has not been run'; end $$;
+create or replace function oversight(first_month date, months int, deep int, by_what text)
+returns table (unit_id int, value int, received bigint, due bigint, kept bigint, late bigint)
+language plpgsql stable security definer set search_path = desk, pg_temp as $$
+declare
+    zone text := coalesce((select c.tz from calendar c order by c.calendar_id limit 1), 'Asia/Shanghai');
+    starts timestamptz; stops timestamptz; t timestamptz;
+    everything boolean := sees_all(); mine int8multirange := my_scope();
+    cut int; lines int[]; cols int[]; r int; c int; i int; j int; total int;
+    got bigint[]; owed bigint[]; over bigint[]; met bigint[]; none boolean[]; no_got boolean[]; no_owed boolean[]; no_over boolean[];
+    cell record;
+begin
+    if not exists (select from app_user u where u.user_id = me() and holds(u) and u.role = 'regulator') then
+        raise insufficient_privilege using message = 'for regulators';
+    end if;
+    if deep not in (1, 2) or months not between 1 and 36 or by_what not in ('none', 'category', 'channel') or extract(day from first_month) <> 1 then
+        raise check_violation using message = 'whole months, units of level 1 or 2, one dimension';
+    end if;
+    select k.as_of into t from tick k order by k.version desc limit 1;
+    starts := first_month::timestamp at time zone zone;
+    stops := (first_month + make_interval(months => months))::timestamp at time zone zone;
+    if stops > coalesce(t, now()) then
+        raise check_violation using message = 'only months that are over';
+    end if;
+    -- each unit counts for the unit above it at that level (its label cut off there), or for itself where it stands higher; within the scope
+    cut := (array[55, 39, 25])[deep + 1];
+    select array_agg(a.unit_id order by a.unit_id) into lines from unit a where a.level <= deep and (everything or a.label <@ mine);
+    cols := case by_what when 'category' then array(select k.category_id from category k where not k.restricted order by 1)
+                         when 'channel' then array(select k.channel_id from channel k order by 1) else '{}' end;
+    if lines is null then return; end if;
+    r := cardinality(lines) + 1; c := cardinality(cols) + 1;
+    got := array_fill(0::bigint, array[r, c]); owed := got; over := got;
+    for cell in
+        select g.unit_id as line, x.col, sum(x.got)::bigint as got, sum(x.owed)::bigint as owed, sum(x.over)::bigint as over
+          from oversight_counts(t, starts, stops, deep, by_what) x
+          join unit g on g.label = x.place and g.unit_id = any (lines)
+         group by 1, 2
+    loop
+        i := array_position(lines, cell.line);
+        for j in select * from unnest(case when c = 1 then array[1] else array[array_position(cols, cell.col), c] end) loop
+            for total in select * from unnest(array[i, r]) loop
+                got[total][j] := got[total][j] + cell.got;
+                owed[total][j] := owed[total][j] + cell.owed;
+                over[total][j] := over[total][j] + cell.over;
+            end loop;
+        end loop;
+    end loop;
+    met := owed;
+    for i in 1..r loop for j in 1..c loop met[i][j] := owed[i][j] - over[i][j]; end loop; end loop;
+    none := array_fill(false, array[r, c]);
+    no_got := hide_small(got, null, none);
+    no_owed := hide_small(owed, null, none);
+    no_over := hide_small(over, met, no_owed);
+    for i in 1..r loop
+        continue when i < r and got[i][c] = 0 and owed[i][c] = 0;
+        for j in 1..c loop
+            unit_id := case when i < r then lines[i] else 0 end;
+            value := case when j < c then cols[j] else 0 end;
+            received := case when not no_got[i][j] then got[i][j] end;
+            due := case when not no_owed[i][j] then owed[i][j] end;
+            kept := case when not no_over[i][j] then met[i][j] end;
+            late := case when not no_over[i][j] then over[i][j] end;
+            return next;
+        end loop;
+    end loop;
+end $$;
+-- The newest of what was released are looked up in their order.
+create index released_newest on released (released_at desc, complaint_id desc) where withdrawn_at is null;
+create or replace function released_to_me(number text default null)
+returns table (complaint_no text, received_at timestamptz, released_at timestamptz, category_id int, channel_id int, unit_id int, title text,
+               state "char", due_at timestamptz, ended_at timestamptz, days_late int, days_used int, provisional boolean, major boolean)
+language plpgsql stable security definer set search_path = desk, pg_temp as $$
+declare t timestamptz; mine int8multirange := my_scope(); everything boolean := sees_all();
+begin
+    if not exists (select from app_user u where u.user_id = me() and holds(u) and u.role = 'regulator') then
+        raise insufficient_privilege using message = 'for regulators';
+    end if;
+    select k.as_of into t from tick k order by k.version desc limit 1;
+    return query
+        select c.complaint_no, c.received_at, x.released_at, c.category_id::int, c.channel_id::int, g.unit_id, c.title,
+               s.state, s.due_at, case when s.ended_at <= t then s.ended_at end, s.days_late, s.days_used, s.provisional, c.major
+          from released x
+          join complaint c using (complaint_id)
+          join lateral (select * from state(t) q where q.complaint_id = x.complaint_id and q.clock = 'r' offset 0) s on true
+          join unit g on g.label = (s.charged_label >> 25) << 25         -- at level 2, or higher where it stands there
+         where x.withdrawn_at is null and not c.restricted and (number is null or c.complaint_no = number)
+           and (everything or s.label <@ mine or s.charged_label <@ mine or s.about_label <@ mine)
+         order by x.released_at desc, x.complaint_id desc limit 1000;
+end $$;
+
 do $$
 begin
-    execute 'revoke execute on function moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), marked(text), conflicted(timestamptz), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) from public';
+    execute 'revoke execute on function oversight_counts(timestamptz, timestamptz, timestamptz, int, text), moves(text), rollup_urges(bigint[], timestamptz), rollup_urge_values(int[], int), rollup_zigzag(int), rollup_note_urged(), marked(text), conflicted(timestamptz), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) from public';
     execute 'grant execute on function moves(text), marked(text), conflicted(timestamptz) to r_supervisor, r_leader, r_unit, r_service, r_department, r_discipline';
     execute 'grant execute on function rollup_urge_values(int[], int), rollup_zigzag(int), rollup_edge_cells(int[], int, int), rollup_edges_stored(bigint[], int, int) to r_supervisor, r_leader, r_unit';
 end $$;
