@@ -34,6 +34,7 @@ class Unit(NamedTuple):
     short: str
     kind: str
     level: int = 0
+    active: bool = True
     above: int | None = None  # the unit above it, also where the viewer does not see that one
 
 
@@ -196,7 +197,7 @@ def names_of_units(rows) -> Tree:
         name = _first(row.name_en, row.name) if english else row.name
         short = _first(row.short_en, row.name_en, row.name) if english else _first(row.short, row.name)
         parent = None if row.parent_id != row.parent_id or row.parent_id is None else int(row.parent_id)
-        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short, row.kind, row.level, parent)
+        table[row.unit_id] = Unit(row.unit_id, parent if parent in table else None, name, short, row.kind, row.level, row.active, parent)
     return Tree(table.values())
 
 

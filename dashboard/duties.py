@@ -19,7 +19,7 @@ from dashboard import context, data, forms, links, periods, session, words
 from dashboard.permissions import may
 from dashboard.settings import settings
 from dashboard.words import literal, t
-from queries import acts, units
+from queries import acts
 
 
 class Duty(NamedTuple):
@@ -125,9 +125,8 @@ def _field(name: str, field: str, serial: str, needed: bool) -> None:
         scores = {one: words.name("call_back", one) for one in SCORES}
         st.radio(label, list(scores), index=None, format_func=scores.get, key=key, horizontal=True)
     elif field == "unit_id":
-        tree = data.read(units.tree)
-        names = context.names_of_units(tree.itertuples())
-        offered = [int(u.unit_id) for u in tree.itertuples() if u.active and u.kind != "unmapped"]
+        names = context.known()[0]
+        offered = [u.id for u in names.values() if u.active and u.kind != "unmapped"]
         st.selectbox(label, offered, index=None, format_func=lambda one: forms._path(one, names), key=key, placeholder=t("act.find_unit"))
     elif field == "words":
         st.text_area(label, key=key, max_chars=2000, height=110)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 from dashboard import context, data, filters, links, periods, permissions, session, tables, words
 from dashboard.settings import settings
 from dashboard.words import literal, t
-from queries import acts, complaints, units
+from queries import acts, complaints
 from queries.db import NotAllowed
 
 REMINDER, NOTICE, LETTER, NAMING = acts.LEVELS
@@ -131,7 +131,7 @@ def _urge_form() -> None:
     if form is None:
         st.rerun()
     rows, serial, zone = form["rows"], form["serial"], ZoneInfo(settings().zone)
-    names = context.names_of_units(data.read(units.tree).itertuples())
+    names = context.known()[0]
     steps = levels(rows)
     one = rows[0] if len(rows) == 1 else None
     telephone = form["via"] == "telephone"
@@ -203,10 +203,9 @@ def _reassign_form() -> None:
     if seen is None:
         st.markdown(t("complaint.not_found"))
         return
-    tree = data.read(units.tree)
-    names = context.names_of_units(tree.itertuples())
+    names = context.known()[0]
     here = int(seen["unit_now"])
-    offered = [int(u.unit_id) for u in tree.itertuples() if u.active and u.kind != "unmapped"]
+    offered = [u.id for u in names.values() if u.active and u.kind != "unmapped"]
     st.markdown(t("act.reassign_from", unit=literal(names[here].name) if here in names else t("unit.none"),
                   handler=literal(_text(seen["handler"]) or t("unit.none"))))
     if _text(seen["person"]):
@@ -233,7 +232,7 @@ def _do_reassign(form: dict) -> None:
     state, serial = st.session_state, form["serial"]
     unit, reason = state.get(f"unit_{serial}"), (state.get(f"reason_{serial}") or "").strip()
     handler = (state.get(f"handler_{serial}") or "").strip() or None
-    names = context.names_of_units(data.read(units.tree).itertuples())
+    names = context.known()[0]
     if unit is None or not reason:
         _answer(form, problem=t("act.no_reason") if unit else t("act.no_unit"))
         return

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import complaint, data, exports, filters, links, words
-from dashboard.context import names, names_of_units
+from dashboard.context import known, names
 from dashboard.settings import settings
 from dashboard.words import literal, t
 from queries import oversight as read
@@ -60,7 +60,7 @@ def bar() -> Asked:
 
 def places() -> dict[int, str]:
     """Names of units in the language of the page."""
-    return {one: unit.name for one, unit in names_of_units(data.read(units.tree).itertuples()).items()}
+    return {one: unit.name for one, unit in known()[0].items()}
 
 
 def _month(code: str) -> str:

@@ -139,18 +139,20 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     return rows.assign(more=more)
 
 
-def _counted(conn: Connection, code: str, as_of: datetime, asked: dict) -> "tuple[rollups.Cells, int] | None":
-    """The cells and how many the whole list of this indicator has, where they say it; None: only its rows do."""
+def _cells(conn: Connection, code: str, as_of: datetime, asked: dict) -> "rollups.Cells | None":
+    """The cells, where they know how many this list has."""
     if code not in rollups.LINE_OF and code != "backlog" or asked.get("ids") is not None or asked.get("search"):
         return None
-    given = {name: asked[name] for name in ("unit", "category", "channel", "source") if name in asked}
     params = {"category": None, "channel": None, "source": None, "zone": "Asia/Shanghai"} | asked | {"as_of": as_of, "parent": None} | within(conn, asked.get("unit"))
-    cells = rollups.serving(conn, params, "all")
-    if cells is None:
-        return None
+    return rollups.serving(conn, params, "all")
+
+
+def _total(conn: Connection, code: str, cells: "rollups.Cells", asked: dict) -> int:
+    """How many complaints the list has that nothing narrows but place, period, category and channel."""
+    p, place = cells.params, {name: asked[name] for name in ("unit", "category", "channel") if name in asked}
     if code == "backlog":
-        return cells, int(stocks(conn, (as_of.astimezone(ZoneInfo(params["zone"])),), **given).backlog.iloc[0])
-    return cells, int(counts(conn, (code,), as_of=as_of, start=params["start"], end=params["end"], zone=params["zone"], **given)[f"{code}_den"].iloc[0])
+        return int(stocks(conn, (p["as_of"].astimezone(ZoneInfo(p["zone"])),), **place).backlog.iloc[0])
+    return int(counts(conn, (code,), as_of=p["as_of"], start=p["start"], end=p["end"], zone=p["zone"], **place)[f"{code}_den"].iloc[0])
 
 
 def _whole_list(asked: dict) -> bool:
@@ -161,13 +163,13 @@ def _whole_list(asked: dict) -> bool:
 def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int], int | None] | None:
     """Complaints among which the first rows of a list are, and how many it has in all (None: these say it); None: it has to be read as a whole. Of a long list
     the most urgent: days late follow from the day of the limit where there is one calendar. Of a short one all."""
-    found = _counted(conn, code, as_of, asked)
-    if found is None:
+    cells = _cells(conn, code, as_of, asked)
+    if cells is None:
         return None
-    cells, total = found
     if code in rollups.LISTED and code not in _BY_CALL and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked):
-        return rollups.among(conn, cells, code, most), total
-    among = rollups.counting(conn, cells, code) if total <= SHORT else None
+        among = rollups.among(conn, cells, code, most)
+        return among, None if len(among) < most else _total(conn, code, cells, asked)
+    among = rollups.counting(conn, cells, code) if CATALOGUE[code].cohort in rollups.PERIODIC and _total(conn, code, cells, asked) <= SHORT else None
     return among and (among, None)
 
 
@@ -383,8 +385,8 @@ def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataF
 def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int] | None:
     """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments.
     None for more than CAP."""
-    found = _counted(conn, code, as_of, asked) if _whole_list(asked | {"sort": None}) else None
-    if found and found[1] > CAP:
+    cells = _cells(conn, code, as_of, asked) if _whole_list(asked | {"sort": None}) else None
+    if cells and _total(conn, code, cells, asked) > CAP:
         return None
     statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked)
     found = conn.execute(_alone(statement.text), params | {"limit": CAP + 1, "offset": 0}).scalars().all()

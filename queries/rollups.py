@@ -24,6 +24,7 @@ from queries.indicators import BASES, CATALOGUE, PAIRS, facts
 
 SHIFTS = {-1: 63, 0: 55, 1: 39, 2: 25}     # a label cut off here is the unit above it at level 0, 1, 2 (unit_width); at 63 nothing is left: all together
 DEEPEST = 2
+PERIODIC = ("received", "due", "closed")
 MOVING = {"received_due"}             # moved by time alone: not a bit of a complaint, see `Spread`
 # Open and late: (how many working days at least). Which day that was is known beforehand, so that a cell can hold it.
 LATE = {"overdue_open": 0, "overdue_list": 0, "overdue_open_5": 5, "overdue_list_5": 5, "notice_proposed": 5}
@@ -87,7 +88,7 @@ def _lines() -> dict[tuple[str, str, str], Line]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for i in CATALOGUE.values():
         own = f"{i.den} {i.num}"
-        if i.cohort in ("received", "due", "closed") and i.clock in ("r", "d", "o") and i.code not in MOVING and ":start" not in own:
+        if i.cohort in PERIODIC and i.clock in ("r", "d", "o") and i.code not in MOVING and ":start" not in own:
             found.setdefault((i.cohort, i.unit_of, i.clock), []).append(i.code)
             if i.cohort == "due" and ".first_" not in own:
                 found.setdefault(("late", i.unit_of, i.clock), []).append(i.code)
@@ -198,13 +199,15 @@ def serving(conn: Connection, params: dict, by: str) -> "Cells | None":
     found, whole = _since(conn, params), params["lo"] <= 0
     if found.touched is None:
         return None
-    place = {name: params[name] for name in ("lo", "hi", "parent")}
-    deep = db.once(conn, ("levels", *place.values()), lambda: conn.execute(_LEVELS, place).one())
-    if not whole and deep.level is None:
-        return None
-    level = 0 if whole else deep.level
-    if by in _BELOW:                           # groups lie one level below their parent; with none they are the roots
-        level = max(level, 0 if deep.above is None else deep.above + _BELOW[by])
+    level = 0
+    if not whole or by in _BELOW:
+        place = {name: params[name] for name in ("lo", "hi", "parent")}
+        deep = db.once(conn, ("levels", *place.values()), lambda: conn.execute(_LEVELS, place).one())
+        if not whole and deep.level is None:
+            return None
+        level = 0 if whole else deep.level
+        if by in _BELOW:                       # groups lie one level below their parent; with none they are the roots
+            level = max(level, 0 if deep.above is None else deep.above + _BELOW[by])
     return Cells(params, level, list(found.touched), sorted({*found.touched} - {*found.hidden}), found.home, found.home and found.alike)
 
 
@@ -326,7 +329,7 @@ def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece,
 
 def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
     """Complaints among which the first `most` of this list (LISTED) are: by the facts, in an order of which the list's own is a finer one, with all that stand as the last
-    does; and what was touched. Their rows say which they are. A period that is not of whole days has no first ones: all that may be listed."""
+    does; and what was touched. Their rows say which they are. Fewer than `most` are all that may be listed. A period that is not of whole days has no first ones: all."""
     listed, p, zone = LISTED[code], cells.params, ZoneInfo(cells.params["zone"])
     midnight = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     params, within_period = p | {"midnight": midnight, "today": midnight.date(), "touched": cells.touched}, ""
@@ -335,17 +338,17 @@ def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
         whole, within_period = _within(start, end, "day") == (start, end), "and f.closed_day >= :first and f.closed_day < :last"
         params |= {"first": start.date(), "last": end.date() if whole else end.date() + timedelta(days=1)}
         most = most if whole else 1 << 40
-    found = conn.execute(text(f"""select f.complaint_id from rollup_fact as f where {listed.where} {within_period} and f.{listed.label} between :lo and :hi
-                                     and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
-                                   order by {listed.order} fetch first :most rows with ties"""), params | {"most": most})
-    rest = conn.execute(text(f"select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.label between :lo and :hi"), params) if listed.rest else None
-    return sorted({*found.scalars(), *(rest.scalars() if rest else ()), *cells.again})
+    rest = f"""union all select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.label between :lo and :hi""" if listed.rest else ""
+    found = conn.execute(text(f"""(select f.complaint_id from rollup_fact as f where {listed.where} {within_period} and f.{listed.label} between :lo and :hi
+                                      and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
+                                    order by {listed.order} fetch first :most rows with ties) {rest}"""), params | {"most": most})
+    return sorted({*found.scalars(), *cells.again})
 
 
 def counting(conn: Connection, cells: Cells, code: str) -> list[int] | None:
     """Complaints that count in this indicator of a cohort, and what was touched, which may; None where facts alone do not say it."""
     i = CATALOGUE[code]
-    found = cells.pieces("all", past=i.cohort == "due") if code in LINE_OF and i.cohort in ("received", "due", "closed") else None
+    found = cells.pieces("all", past=i.cohort == "due") if code in LINE_OF and i.cohort in PERIODIC else None
     if found is None or found[3]:
         return None
     _, start, end, _ = found

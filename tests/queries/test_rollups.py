@@ -13,7 +13,6 @@ from sqlalchemy.pool import NullPool
 from queries import complaints, connect, db, demo, figures, ledger, profile, quality, rollups, satisfaction, timing, units
 from queries.demo import simulate
 from queries.indicators import DIFFERENT
-from tests import makers
 from tests.conftest import cloned, logins
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -247,10 +246,11 @@ def test_lists_of_few_and_complaints_of_a_source_are_the_same(office, owner, mon
 
 
 def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch):
-    units = list(owner.execute(text("select unit_id from unit where kind = 'outlet' order by label limit 400")).scalars())
-    for n in range(40):                            # overdue, urgent by this and that, some on one day
-        makers.make_complaint(owner, received=datetime.now(ZONE) - timedelta(days=100 + n // 3), unit=units[n * 9 % len(units)], major=n % 5 == 0, media_level=n % 7 // 6,
-                              repeat_of=1 if n % 4 == 1 else None, category="violation" if n % 3 else "service_attitude")
+    owner.execute(text("""                         -- overdue, urgent by this and that, some on one day
+        insert into complaint (source_id, complaint_no, pack, calendar_id, received_at, category_id, channel_id, unit_id, accepting_unit_id, about_unit_id, title, major, media_level, repeat_of)
+        select source_id, 'U' || n, pack, calendar_id, now() - make_interval(days => 100 + n::int / 3), category_id, channel_id, unit_id, accepting_unit_id, about_unit_id, title,
+               n % 5 = 0, (n % 7) / 6, case n % 4 when 1 then complaint_id end
+          from (select c.*, row_number() over (order by complaint_id) as n from complaint c where not restricted order by complaint_id limit 40) c"""))
     owner.commit()
     while fold(owner) > 0:
         pass
