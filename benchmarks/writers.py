@@ -3,7 +3,8 @@
     python -m benchmarks.writers --url URL --data FOLDER [--seconds 5] [--rows 200000]
 
 In a database of its own on the same server (a small bank, thrown away), because complaints are never deleted. Writers are the intake role; a client sends
-each transaction in one message, so that the server is measured and not Python. UPKEEP names what is turned off for comparison, in turns with rounds where it is on.
+each transaction in one message, so that the server is measured and not Python. Upkeep is that of the roll-ups: writers note what they touched, and a worker beside
+them folds it every second, as the product's does. Rounds without both take turns with rounds with them.
 """
 import argparse
 import statistics
@@ -25,8 +26,7 @@ from benchmarks.generate import Bench
 from queries import db, intake
 from queries.intake.land import land
 
-# What is kept up to date by triggers beside complaints and their spans: (table, trigger). Empty: there is nothing to turn off, and only "on" is measured.
-UPKEEP: tuple[tuple[str, str], ...] = ()
+NOTE = "insert into rollup_dirty select unnest(ids);"       # in respan(): what a writer pays for the roll-ups where spans are derived; elsewhere triggers do it
 CLIENTS, BATCH, ROUNDS, BANK = 8, 5_000, 2, 50_000
 MAPPING = """
 [source]
@@ -56,8 +56,10 @@ MOVE = "begin; select set_config('app.act', 'reassigned', true), set_config('app
 class Writers:
     """A small bank and its clients."""
 
-    def __init__(self, url: str, urls: dict[str, str], upkeep: tuple[tuple[str, str], ...]):
-        self.url, self.urls, self.upkeep, self.serial, self.rng = url, urls, upkeep, 0, Random(1)
+    def __init__(self, url: str, urls: dict[str, str]):
+        self.url, self.urls, self.serial, self.rng = url, urls, 0, Random(1)
+        self.respan = desk.one(url, "select pg_get_functiondef('desk.respan(bigint[])'::regprocedure)")
+        assert self.respan.count(NOTE) == 1, "respan() notes elsewhere"
         with desk.administrator(url).begin() as conn:
             def ids(statement):
                 return list(conn.execute(text(statement)).scalars())
@@ -78,17 +80,31 @@ class Writers:
 
     @contextmanager
     def mode(self, on: bool) -> Iterator[None]:
-        """Within it the upkeep runs, or does not."""
-        self._switch("enable" if on else "disable")
+        """Within it roll-ups are kept up to date, or nobody notes or folds anything."""
+        self._switch(on)
+        ended = threading.Event()
+        worker = threading.Thread(target=self._fold, args=(ended,)) if on else None
+        if worker:
+            worker.start()
         try:
             yield
         finally:
-            self._switch("enable")
+            ended.set()
+            if worker:
+                worker.join()
+            self._switch(True)
 
-    def _switch(self, word: str) -> None:
+    def _switch(self, on: bool) -> None:
         with desk.administrator(self.url).begin() as conn:
-            for table, trigger in self.upkeep:
-                conn.execute(text(f"alter table {table} {word} trigger {trigger}"))
+            conn.exec_driver_sql((self.respan if on else self.respan.replace(NOTE, "")).replace("%", "%%"))
+            for table, trigger in conn.execute(text("select tgrelid::regclass::text, tgname from pg_trigger where tgname like 'rollup\\_%'")).all():
+                conn.execute(text(f"alter table {table} {'enable' if on else 'disable'} trigger {trigger}"))
+
+    def _fold(self, ended: threading.Event) -> None:
+        with desk.administrator(self.url, isolation_level="AUTOCOMMIT").connect() as conn:
+            while not ended.wait(1):
+                while not ended.is_set() and conn.execute(text("select rollup_fold()")).scalar_one() > 0:
+                    pass
 
     def together(self, seconds: float, statement: Callable[[Random, int], str | None]) -> float:
         """Transactions a second of all clients, each of which sends what `statement(rng, client)` says until the time is over or it says None."""
@@ -183,11 +199,10 @@ def bank(url: str) -> Iterator[str]:
             conn.execute(text("drop database desk_writers with (force)"))
 
 
-def run(url: str, folder: Path, seconds: float = 5, rows: int = 200_000, upkeep: tuple[tuple[str, str], ...] = UPKEEP) -> dict:
-    """Measures, prints, writes results/writers.json: by kind of writing, per second, with upkeep on and (where there is any) off, and how many times as long with it."""
+def run(url: str, folder: Path, seconds: float = 5, rows: int = 200_000) -> dict:
+    """Measures, prints, writes results/writers.json: by kind of writing, per second, with upkeep on and off, and how many times as long with it."""
     with bank(url) as own, tempfile.TemporaryDirectory(dir=folder) as temporary:
-        w = Writers(own, desk.logins(own, folder), upkeep)
-        modes = (True, False) if upkeep else (True,)
+        w, modes = Writers(own, desk.logins(own, folder)), (True, False)
         found: dict[str, dict[bool, list[float]]] = {kind: {on: [] for on in modes} for kind in ("one by one, 8 clients", "batches of 5,000", "close, 8 clients", "reassign, 8 clients", "import")}
         for number in range(ROUNDS):                          # in turns, so that the machine is the same for both
             for on in modes[::1 if number % 2 else -1]:
@@ -208,7 +223,7 @@ def run(url: str, folder: Path, seconds: float = 5, rows: int = 200_000, upkeep:
         on, off = (statistics.median(by_mode[m]) if by_mode.get(m) else None for m in (True, False))
         result.append({"kind": kind, "on": round(on), "off": round(off) if off else None, "times_as_long": round(off / on, 2) if off else None})
     desk.table(["complaints a second", "upkeep on", "off", "times as long"], [[r["kind"], r["on"], r["off"] or "–", r["times_as_long"] or "–"] for r in result])
-    whole = {"bank": BANK, "clients": CLIENTS, "imported_rows": rows, "upkeep": [".".join(one) for one in upkeep], "writers": result}
+    whole = {"bank": BANK, "clients": CLIENTS, "imported_rows": rows, "writers": result}
     desk.keep("writers", whole)
     return whole
 
@@ -219,9 +234,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--upkeep", nargs="*", metavar="TABLE.TRIGGER", help="instead of UPKEEP")
     options = parser.parse_args()
-    run(options.url, options.data, options.seconds, options.rows, tuple(tuple(one.split(".", 1)) for one in options.upkeep) if options.upkeep else UPKEEP)
+    run(options.url, options.data, options.seconds, options.rows)
 
 
 if __name__ == "__main__":
