@@ -123,11 +123,9 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     there are others behind them: of a search the newest CAP stand for all, of a list by date the first CAP are counted. Without a limit,
     or where it has to be `exact`, nothing is left out, whatever it takes.
     """
-    first = _first(conn, code, as_of, offset + limit, asked) if limit is not None else None
-    if first is not None:
-        among, total = first
-        rows = listing(conn, code, as_of=as_of, limit=limit, offset=offset, exact=exact, **asked | {"ids": tuple(among)})
-        return rows.assign(total=total) if total is not None and len(rows) else rows
+    among, total = _first(conn, code, as_of, offset + limit, asked) if limit is not None else (None, None)
+    if among is not None:
+        asked["ids"] = tuple(among)
     statement, params, more = _asked(conn, code, as_of=as_of, whole=exact or limit is None, **asked)
     found = params.pop("found")
     if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
@@ -136,6 +134,8 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     rows = pd.read_sql(statement, conn, params=params | {"limit": limit, "offset": offset})
     if params["cap"] and len(rows) and rows["total"].iloc[0] > CAP:
         rows, more = rows.assign(total=CAP), True
+    if total is not None and len(rows):
+        rows = rows.assign(total=total)
     return rows.assign(more=more)
 
 
@@ -160,17 +160,17 @@ def _whole_list(asked: dict) -> bool:
     return all(asked.get(name) in (None, usual) for name, usual in (("part", "den"), ("sort", "urgent"), ("state", None), ("ageing", None), ("mark", None)))
 
 
-def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int], int | None] | None:
-    """Complaints among which the first rows of a list are, and how many it has in all (None: these say it); None: it has to be read as a whole. Of a long list
+def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int] | None, int | None]:
+    """Complaints among which the first rows of a list are (None: it has to be read as a whole), and how many it has in all (None: its rows say it). Of a long list
     the most urgent: days late follow from the day of the limit where there is one calendar. Of a short one all."""
     cells = _cells(conn, code, as_of, asked)
     if cells is None:
-        return None
+        return None, None
     if code in rollups.LISTED and code not in _BY_CALL and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked):
         among = rollups.among(conn, cells, code, most)
         return among, None if len(among) < most else _total(conn, code, cells, asked)
-    among = rollups.counting(conn, cells, code) if CATALOGUE[code].cohort in rollups.PERIODIC and _total(conn, code, cells, asked) <= SHORT else None
-    return among and (among, None)
+    short = CATALOGUE[code].cohort in rollups.PERIODIC and _total(conn, code, cells, asked) <= SHORT
+    return rollups.counting(conn, cells, code) if short else None, None
 
 
 def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, **asked) -> Iterator[pd.DataFrame]:

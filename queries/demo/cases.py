@@ -680,7 +680,9 @@ class Cases:
             start = days.at(start_w)
             if start < cut:
                 wait = (0.4 + 2.4 * rng.random() if rng.random() < 0.88 else 3.5 + 5 * rng.random()) * WORK
-                out["redo"].append((cid, 1, start, told(days.at(start_w + wait)), rng.choice(texts.REOPENED)))
+                reason, excluded = rng.choice(texts.REOPENED), out["complaint"][-1][10]
+                if excluded is None or excluded > start:       # what a contest took out of the count is not opened again
+                    out["redo"].append((cid, 1, start, told(days.at(start_w + wait)), reason))
         if ours in ("ours", "both") and rng.random() < 0.04:
             out["rectification"].append((cid, 1, holder, rng.choice(texts.MEASURES), day_of(days.at(end_w + 20 * WORK)),
                                          told(days.at(end_w + (8 + 16 * rng.random()) * WORK))))

@@ -302,7 +302,7 @@ def test_every_list_has_a_title_in_both_languages():
 # -- the units of the bar
 
 def tree(*rows):
-    return names_of_units(pd.DataFrame(rows, columns=["unit_id", "parent_id", "name", "short", "name_en", "short_en", "kind"]).itertuples())
+    return names_of_units(pd.DataFrame(rows, columns=["unit_id", "parent_id", "name", "short", "name_en", "short_en", "kind"]).assign(level=0, active=True).itertuples())
 
 
 def test_what_nobody_has_placed_does_not_make_a_second_root():

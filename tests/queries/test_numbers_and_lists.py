@@ -91,7 +91,7 @@ def test_a_scoped_viewer_sees_a_part_only(bank):
     assert 0 < numbers["unit"] < everything / 5
 
 
-@pytest.mark.parametrize("code", ["compliance", "overdue_list"])
+@pytest.mark.parametrize("code", ["compliance", "backlog"])
 def test_it_fails_when_one_query_is_changed(bank, monkeypatch, code):
     """A list that asks something else than its count is found."""
     original = complaints._statement
