@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from queries import rollups
 from queries.figures import NARROW, _where, counts, stocks, within
-from queries.indicators import CATALOGUE, facts
+from queries.indicators import CATALOGUE, URGENT, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
 LIMIT = 1000
@@ -58,8 +58,7 @@ _ROW = """
       left join lateral (select mask_text(y.reason) as reason from delay y where y.complaint_id = p.complaint_id and y.reported_at <= :as_of order by y.delay_no desc limit 1) l on true
       left join lateral (select v.complaint_id from directive v where v.complaint_id = p.complaint_id and v.at <= :as_of limit 1) d on true
      order by p.place"""
-_ORDER = """(c.channel_kind in ('regulator', 'central_bank')) is true desc, c.media_level > 0 desc, c.major desc, c.repeat_of is not null desc,
-            s.days_late desc nulls last, s.due_at, s.complaint_id"""
+_ORDER = f"{', '.join(f'({one}) is true desc' for one in URGENT)}, s.days_late desc nulls last, s.due_at, s.complaint_id"
 SORTS = {"urgent": _ORDER, "newest": "s.received_at desc, s.complaint_id desc", "oldest": "s.received_at, s.complaint_id",
          "due": "s.due_at nulls last, s.complaint_id", "late": "s.days_late desc nulls last, s.due_at, s.complaint_id"}
 _BY_DATE = ("newest", "oldest", "due")     # orders that an index has

@@ -20,11 +20,11 @@ from sqlalchemy import Connection, Row, TextClause, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from queries import db
-from queries.indicators import BASES, CATALOGUE, PAIRS, facts
+from queries.indicators import BASES, CATALOGUE, PAIRS, URGENT, facts
 
 SHIFTS = {-1: 63, 0: 55, 1: 39, 2: 25}     # a label cut off here is the unit above it at level 0, 1, 2 (unit_width); at 63 nothing is left: all together
 DEEPEST = 2
-PERIODIC = ("received", "due", "closed")
+PERIODIC = ("received", "due", "closed")                                   # cohorts by a day of the complaint
 MOVING = {"received_due"}             # moved by time alone: not a bit of a complaint, see `Spread`
 # Open and late: (how many working days at least). Which day that was is known beforehand, so that a cell can hold it.
 LATE = {"overdue_open": 0, "overdue_list": 0, "overdue_open_5": 5, "overdue_list_5": 5, "notice_proposed": 5}
@@ -153,21 +153,23 @@ SPREADS = _spreads()
 
 @dataclass(frozen=True)
 class Listed:
-    """A list of few among many, whose first rows are found by the facts: which facts, by which label, done in the period or not, in which order (as the list's
-    own, but coarser), by which index; and what no fact tells, of the rows."""
-    where: str
+    """A list of few among many, whose first rows are found by the facts: which facts (`which`, those of its index, of them those for which `today` holds), by which
+    label, done in the period or not, in which order (as the list's own, but coarser), by which index; and what no fact tells, of the rows."""
+    which: str
     label: str
     period: bool
     order: str
     index: str
+    today: str = "true"
     rest: str = ""
 
 
 _URGENT = ("f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")
 LISTED = {"low_score": Listed(_bit("low_score"), "about_label", True, f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
           "call_again": Listed(_bit("call_again"), "about_label", True, "f.called_day", "closed_day"),
-          "overdue_list": Listed(f"{_bit('overdue_list')} and f.due_day < :today", "label", False, *_URGENT, "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
-          "backlog": Listed(f"f.clock = 'r' and f.bits[{LINES['open', 'responsible', 'r'].number}] is not null", "label", False, *_URGENT, "s.clock = 'o'")}
+          "overdue_list": Listed(_bit("overdue_list"), "label", False, *_URGENT, "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
+          # what is open has bits of the open line, be they all zero; of a redo that is open no fact tells
+          "backlog": Listed(f"f.clock = 'r' and f.bits[{LINES['open', 'responsible', 'r'].number}] is not null", "label", False, *_URGENT, rest="s.clock = 'o'")}
 
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
@@ -339,7 +341,7 @@ def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
         params |= {"first": start.date(), "last": end.date() if whole else end.date() + timedelta(days=1)}
         most = most if whole else 1 << 40
     rest = f"""union all select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.label between :lo and :hi""" if listed.rest else ""
-    found = conn.execute(text(f"""(select f.complaint_id from rollup_fact as f where {listed.where} {within_period} and f.{listed.label} between :lo and :hi
+    found = conn.execute(text(f"""(select f.complaint_id from rollup_fact as f where {listed.which} and {listed.today} {within_period} and f.{listed.label} between :lo and :hi
                                       and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
                                     order by {listed.order} fetch first :most rows with ties) {rest}"""), params | {"most": most})
     return sorted({*found.scalars(), *cells.again})
@@ -614,6 +616,7 @@ def _look() -> str:
     links = ",\n               ".join(f"case when s.ended_at <= look_at and ({flag}) then ({to}) - ({start}) end"
                                       for flag, (start, to) in zip(flags, spent("s.started_ord", "s.days_used", ordinals)))
     bits = ",\n           ".join(_bits(line) for line in LINES.values())
+    urgent = " + ".join(f"case when {one} then {2 ** place} else 0 end" for place, one in enumerate(reversed(URGENT)))
     body = f"""
         select s.complaint_id, s.clock, s.category_id, s.channel_id, s.restricted, s.label, s.about_label, s.charged_label,
                (s.received_at at time zone h.zone)::date, (s.due_at at time zone h.zone)::date,
@@ -625,8 +628,7 @@ def _look() -> str:
                case when s.clock = 'r' and s.left_at > look_at then
                     (select w.day from workday as w where w.calendar_id = s.calendar_id and w.working and w.ordinal = s.due_ord + 6) end,
                case when s.clock = 'r' then g.urges end, s.source_id,
-               (case when c.channel_kind in ('regulator', 'central_bank') then 8 else 0 end + case when c.media_level > 0 then 4 else 0 end
-                   + case when c.major then 2 else 0 end + case when c.repeat_of is not null then 1 else 0 end)::smallint,
+               ({urgent})::smallint,
                (office.at at time zone h.zone)::date
           from {facts(bits, 'links. urged. c. office.')}
           join calendar as k on k.calendar_id = s.calendar_id
@@ -801,15 +803,10 @@ def install(conn: Connection, zone: str) -> bool:
         conn.execute(text(f"revoke execute on function {name} from public"))
     for code, listed in LISTED.items():
         conn.execute(text(f"drop index if exists rollup_fact_{code}"))
-        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact ({listed.index}) where {_indexed(listed)}"))
+        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact ({listed.index}) where {listed.which.replace('f.', '')}"))
     conn.execute(text("delete from rollup_head"))
     conn.execute(text("insert into rollup_head (catalogue, zone) values (:digest, :zone)"), {"digest": digest, "zone": zone})
     return True
-
-
-def _indexed(listed: Listed) -> str:
-    """Which facts the list's index has: those that count, without what depends on the day."""
-    return listed.where.replace(" and f.due_day < :today", "").replace("f.", "")
 
 
 def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda done, total: None) -> int:
