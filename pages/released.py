@@ -24,7 +24,7 @@ rows = data.read(read.released, number or None)
 
 if not number:
     links.heading(t("nav.released"), t("oversight.released_note", moment=words.moment(data.as_of(), zone)))
-    links.sentence(t("oversight.released_count", n=len(rows)) if len(rows) else t("oversight.released_none"))
+    links.sentence(t("oversight.released_newest" if len(rows) == read.MOST else "oversight.released_count", n=len(rows)) if len(rows) else t("oversight.released_none"))
     if len(rows):
         oversight.released(rows, zone, lambda one: places.get(one, t("unit.none")), lambda one: categories.get(one, t("unit.none")))
     st.stop()

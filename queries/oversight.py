@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 BY = ("none", "category", "channel")
+MOST = 1_000                    # of what was released, the newest are listed; the same number stands in released_to_me()
 SMALL = 5                       # counts below are not shown; the same number stands in hide_small()
 
 

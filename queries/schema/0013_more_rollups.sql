@@ -225,8 +225,8 @@ begin
     -- each unit counts for the unit above it at that level (its label cut off there), or for itself where it stands higher; within the scope
     cut := (array[55, 39, 25])[deep + 1];
     select array_agg(a.unit_id order by a.unit_id) into lines from unit a where a.level <= deep and (everything or a.label <@ mine);
-    cols := case by_what when 'category' then array(select k.category_id from category k where not k.restricted order by 1)
-                         when 'channel' then array(select k.channel_id from channel k order by 1) else '{}' end;
+    cols := case by_what when 'category' then array(select k.category_id from category k where not k.restricted and k.pack in (select o.pack from source o) order by 1)
+                         when 'channel' then array(select k.channel_id from channel k where k.pack in (select o.pack from source o) order by 1) else '{}' end;
     if lines is null then return; end if;
     r := cardinality(lines) + 1; c := cardinality(cols) + 1;
     got := array_fill(0::bigint, array[r, c]); owed := got; over := got;

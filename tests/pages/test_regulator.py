@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data, permissions
-from queries import acts, db
+from queries import acts, db, oversight
 from queries.viewer import Role
 from tests.pages.test_every_number_opens_its_list import PAGES, office  # noqa: F401
 
@@ -43,6 +43,13 @@ def test_no_small_number_stands_on_the_page(office, by, span):  # noqa: F811
             assert all(n == "0" or int(n) >= 5 for n in number), cell
 
 
+@pytest.mark.parametrize("by", ["category", "channel"])
+def test_every_column_has_a_name(office, by):  # noqa: F811
+    """Those of packs that no source has are no columns."""
+    heads = [str(head) for table in run("oversight", by=by, span="12").table for head in table.value.columns]
+    assert len(heads) > 5 and not [head for head in heads if head.isdigit()]
+
+
 def test_the_address_asks_for_nothing_else(office):  # noqa: F811
     at = run("oversight", by="person", span="2", deep="5", month="2999-01")
     assert not at.exception and {"by", "span", "deep", "month"}.isdisjoint(at.query_params)
@@ -60,6 +67,15 @@ def test_released_complaints_are_listed_and_opened_masked(office):  # noqa: F811
     for other in (hidden, "nothing-0001"):
         gone = run("released", number=other)
         assert [e.value for e in gone.text] == [] and "没有" in gone.markdown[0].value + " ".join(m.value for m in gone.markdown)
+
+
+def test_a_list_that_ends_early_says_so(office, monkeypatch):  # noqa: F811
+    whole = run("released")
+    n = len(whole.get("page_link"))
+    said = next(one.value for one in whole.markdown if "开放了" in one.value)
+    assert n > 2 and "至少" not in said
+    monkeypatch.setattr(oversight, "MOST", int(re.search(r"\d[\d,]*", said)[0].replace(",", "")))
+    assert any("至少" in one.value for one in run("released").markdown)
 
 
 # -- a write fails three times over, each shown by itself
