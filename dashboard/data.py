@@ -25,11 +25,10 @@ _LIST_ONLY = ("as_of", "limit", "offset", "sort", "exact")
 
 def start_run() -> None:
     """Called by the entry script at the start of every run: look the account up again and read one tick for all figures."""
-    viewer = session.look_up(looks=not st.session_state.pop("live.again", False))
-    covers = st.session_state.pop("covers", None)
+    covers = st.session_state.get("covers")
+    st.session_state.tick = session.begin(looks=not st.session_state.pop("live.again", False), covers=covers)
     if covers is not None:
-        st.session_state.held = None            # the reader's own act is seen at once
-    st.session_state.tick = db.tick(session.urls(), viewer, covers=covers)
+        st.session_state.update({"covers": None, "held": None})            # the reader's own act is seen at once
     st.session_state.source = source(st.session_state.tick[0])
 
 

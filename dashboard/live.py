@@ -1,6 +1,6 @@
 """Pages follow the database: within two seconds of a commit, and without taking anything out of the reader's hands.
 
-A small fragment on every page asks for the tick. Where it moved on, a page of figures runs again; on a page of rows the
+A small fragment on every page is run when the tick moved on (``prompter``). Then a page of figures runs again; on a page of rows the
 rows stay as they were opened (``data.hold``), and a quiet line beside the heading says how many came and went since.
 What is typed, ticked or open lives in the browser and in the session, which neither of the two touches.
 """
@@ -14,23 +14,28 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from dashboard import data, session, words
 from dashboard.data import Held
 from dashboard.settings import settings
 from dashboard.words import t
 from queries import complaints, db
+from queries.viewer import Viewer
 
 ROWS = {"overdue", "complaints", "complaint", "settings"}  # addresses of pages that list or have long forms; the others show figures
 QUIET = {"lang", "page", "notes"}  # parameters of an address that ask for nothing else
 LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick; the rest is for drawing
+SELDOM = 600  # seconds of a timer in the browser: one that has any asks for its page when its WebSocket comes back to a process that does not know it
 SHARE = 0.3  # seconds for which the sessions of a process share a look at the tick
 TOGETHER = 2  # pages that are worked out at the same time: one after the other all are done sooner than all at once, by one interpreter
 PATIENCE = 2  # seconds after which a page no longer waits for its turn: others may wait for the database
 BUTTON = 36  # px, with or without a line
 EASE = 10  # a comparison of lists may take a tenth of the time
 AWAY = (OperationalError, InterfaceError, TimeoutError)
-_FIRST, _REST, _NEWS, _BESIDE, _TOLD = "live.first", "live.rest", "live.news", "live.beside", "live.told"  # session_state
+_FIRST, _REST, _NEWS, _BESIDE, _TOLD, _FRAGMENT = ("live.first", "live.rest", "live.news", "live.beside", "live.told",
+                                                   "live.fragment")  # session_state
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def begin(path: str) -> None:
     held = data.hold((path, address) if path in ROWS or "at" in st.query_params else None)
     if held is None or held is not before:
         st.session_state.update({_NEWS: News(), _TOLD: None})
-    st.session_state[_FIRST] = True
+    st.session_state.update({_FIRST: True, _FRAGMENT: None})
 
 
 def run(page: Callable[[], None]) -> None:
@@ -87,10 +92,11 @@ def beside() -> None:
 
 
 def _every() -> None:
-    st.fragment(_follow, run_every=LOOK * settings().follow or None)()
+    st.fragment(_follow, run_every=SELDOM if settings().follow else None)()
 
 
 def _follow() -> None:
+    st.session_state[_FRAGMENT] = ThreadState.get().fragment_id
     if not st.session_state.pop(_FIRST, False):  # this time not as a part of the whole page
         _look()
     at, news = "at" in st.query_params, st.session_state.get(_NEWS) or News()
@@ -108,7 +114,7 @@ def _look() -> None:
     state = st.session_state
     held, before = state.get("held"), state.get(_NEWS) or News()
     try:
-        version, moment = _peek()
+        version, moment = _peek(session.viewer())
         if version in (state.tick[0], state.get(_TOLD)) or time.monotonic() < state.get(_REST, 0):
             state[_NEWS] = before if not before.away else News()
             return
@@ -165,14 +171,32 @@ _lock = Lock()
 _seen: dict[str, tuple[float, tuple[int, datetime] | Exception]] = {}
 
 
-def _peek() -> tuple[int, datetime]:
+def latest(viewer: Viewer) -> int | None:
+    """The version of the latest tick for ``prompter``; None where the database does not answer."""
+    try:
+        return _peek(viewer)[0]
+    except AWAY:
+        return None
+
+
+def shown(page: AppSession) -> tuple[str, Viewer, int | None] | None:
+    """Of an open page for ``prompter``: its fragment, its viewer and the version of the tick of which it speaks (None: it says that there is no answer);
+    None where nothing follows."""
+    state = page.session_state
+    fragment, viewer, tick, news, told = (state[name] if name in state else None for name in (_FRAGMENT, "viewer", "tick", _NEWS, _TOLD))
+    if not fragment or viewer is None or tick is None:
+        return None
+    return fragment, viewer, None if news and news.away else tick[0] if told is None else told
+
+
+def _peek(viewer: Viewer) -> tuple[int, datetime]:
     """(version, moment) of the latest tick, at most SHARE seconds old: a hundred open pages ask as often as one, and wait for
     an absent database as often as one."""
     with _lock:
         asked, found = _seen.get("tick", (0.0, None))
         if found is None or time.monotonic() - asked > SHARE:
             try:
-                found = db.tick(session.urls(), session.viewer())
+                found = db.tick(session.urls(), viewer)
             except AWAY as error:
                 found = error
             _seen["tick"] = (time.monotonic(), found)

@@ -1,5 +1,6 @@
 """What `python -m dashboard run` serves: the gate, the way in, and behind them the Streamlit app. Never the app alone: without
 the gate nobody is signed in, and every page says so."""
+import asyncio
 import gc
 import logging
 import pkgutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import streamlit as st
+import uvicorn.config
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # streamlit puts dashboard/ on the path, not the root
     sys.path.insert(0, str(ROOT))
 
-from dashboard import compressed, gate, session, sign_in, words, worker  # noqa: E402
+from dashboard import compressed, gate, prompter, session, sign_in, words, worker  # noqa: E402
 from dashboard.settings import settings  # noqa: E402
 from queries import db  # noqa: E402
 
@@ -72,12 +74,17 @@ async def starting(app: st.App) -> AsyncIterator[None]:
     collector.start()
     folder = Thread(target=worker.fold, args=(session.urls()["desk_app"], stop), name="folder", daemon=True)
     folder.start()
+    live = import_module("dashboard.live")
+    prompting = asyncio.create_task(prompter.prompt(live.LOOK * settings().follow, live.latest, live.shown)) if settings().follow else None
     yield
+    if prompting:
+        prompting.cancel()
     stop.set()
     collector.join(EVERY)
     folder.join(EVERY)
     gc.enable()
 
 
+uvicorn.config.WS_PROTOCOLS["websockets-sansio"] = "dashboard.frames:Gathering"      # what `streamlit run` asks uvicorn for, by this name
 app = st.App(Path(__file__).with_name("app.py"), routes=sign_in.ROUTES, lifespan=starting,
              middleware=[Middleware(gate.Gate, urls=session.urls, hosts=settings().hosts, names=names, proxy=settings().proxy), Middleware(compressed.Compressed)])

@@ -1,4 +1,5 @@
 """Who is looking: the account behind the session that the gate (dashboard/gate.py) let in, looked up again on every run."""
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,22 +44,36 @@ def ticket() -> Ticket:
 
 def redeem(held: Ticket, *, looks: bool = True) -> Viewer:
     """The account of a ticket as it is at this moment. `looks`: somebody did something, so the session is not idle. Raises NotAllowed."""
-    return _account(held, looks)[0]
+    return _chosen(held, *db.viewer_of_session(urls(), held.session_id, held.login, looks=looks))
 
 
-def _account(held: Ticket, looks: bool) -> tuple[Viewer, str]:
-    found, how = db.viewer_of_session(urls(), held.session_id, held.login, looks=looks)
+def _chosen(held: Ticket, found: Viewer, how: str) -> Viewer:
+    """Whose eyes: the account's own, or in a demo's session those of the account that was chosen."""
     if how != "demo" or held.chosen in (None, found.login):
-        return found, how
+        return found
     if held.chosen not in {login for login, *_ in demo_accounts()}:
         raise db.NotAllowed(held.chosen)
-    return db.viewer_of(urls(), held.chosen), how
+    return db.viewer_of(urls(), held.chosen)
 
 
 def look_up(*, looks: bool = True) -> Viewer:
     """The account of this run, as it is at this moment."""
     st.session_state.viewer = None
-    found, st.session_state.how = _account(ticket(), looks)
+    held = ticket()
+    return _is(held, *db.viewer_of_session(urls(), held.session_id, held.login, looks=looks))
+
+
+def begin(*, looks: bool, covers: datetime | None) -> tuple[int, datetime]:
+    """Look the account up and say the tick of this run (queries.db.tick), in one transaction."""
+    st.session_state.viewer = None
+    held = ticket()
+    found, how, tick = db.run_of_session(urls(), held.session_id, held.login, looks=looks, covers=covers)
+    _is(held, found, how)
+    return tick
+
+
+def _is(held: Ticket, found: Viewer, how: str) -> Viewer:
+    found, st.session_state.how = _chosen(held, found, how), how
     st.session_state.viewer, st.session_state.login = found, found.login
     return found
 

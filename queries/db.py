@@ -87,13 +87,16 @@ def writing(urls: dict[str, str], viewer: Viewer, *, timeout_ms: int = WRITE_TIM
     return _transaction(urls, viewer, read_only=False, timeout_ms=timeout_ms)
 
 
+_TICK = text("select version, as_of from tick_now(:c)")
+
+
 def tick(urls: dict[str, str], viewer: Viewer, *, covers: datetime | None = None) -> tuple[int, datetime]:
     """(version, as_of): the moment of which all figures of this run speak, by the database's clock (UTC).
 
     `covers`: after a write, a tick that lies not before that moment.
     """
     with writing(urls, viewer) as conn:
-        row = conn.execute(text("select version, as_of from tick_now(:c)"), {"c": covers}).one()
+        row = conn.execute(_TICK, {"c": covers}).one()
     return row.version, row.as_of
 
 
@@ -110,7 +113,18 @@ def viewer_of_session(urls: dict[str, str], session_id: int, login: str, *, look
     """The account behind a signed-in session as it is now, and how it signed in. `looks`: the person did something, so the
     session is not idle. Raises NotAllowed when the session ended or ran out, or the account was disabled."""
     with engine(urls["desk_app"]).begin() as conn:
-        row = conn.execute(text("select * from session_account(:id, :login, :looks)"), {"id": session_id, "login": login, "looks": looks}).one_or_none()
+        return _of_session(conn, session_id, login, looks)
+
+
+def run_of_session(urls: dict[str, str], session_id: int, login: str, *, looks: bool, covers: datetime | None = None) -> tuple[Viewer, str, tuple[int, datetime]]:
+    """What a run begins with, in one transaction: `viewer_of_session` and `tick`."""
+    with engine(urls["desk_app"]).begin() as conn:
+        row = conn.execute(_TICK, {"c": covers}).one()
+        return *_of_session(conn, session_id, login, looks), (row.version, row.as_of)
+
+
+def _of_session(conn: Connection, session_id: int, login: str, looks: bool) -> tuple[Viewer, str]:
+    row = conn.execute(text("select * from session_account(:id, :login, :looks)"), {"id": session_id, "login": login, "looks": looks}).one_or_none()
     if row is None:
         raise NotAllowed(login)
     return _viewer(row), row.how

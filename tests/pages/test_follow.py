@@ -190,7 +190,8 @@ def looks(monkeypatch):
         state = {"tick": (1, AT), "live.rest": rest, **state}
         monkeypatch.setattr(live.st, "session_state", _State(state))
         monkeypatch.setattr(live.st, "rerun", rerun)
-        monkeypatch.setattr(live, "_peek", lambda: (version, AT))
+        monkeypatch.setattr(live, "_peek", lambda viewer: (version, AT))
+        monkeypatch.setattr(session, "viewer", lambda: None)
         monkeypatch.setattr(live, "compare", lambda *a: News(came=3))
         live._look()
         return live.st.session_state.get("live.news")
@@ -215,14 +216,14 @@ def test_a_page_of_rows_never_runs_again_by_itself(looks):
 
 
 def test_an_absent_database_is_said_and_leaves_the_page(looks, monkeypatch):
-    def away():
+    def away(viewer):
         raise OperationalError("select", {}, Exception("gone"))
 
     looks(1)
     monkeypatch.setattr(live, "_peek", away)
     live._look()
     assert live.st.session_state["live.news"].away
-    monkeypatch.setattr(live, "_peek", lambda: (1, AT))
+    monkeypatch.setattr(live, "_peek", lambda viewer: (1, AT))
     live._look()
     assert not live.st.session_state["live.news"].away
 
@@ -230,9 +231,8 @@ def test_an_absent_database_is_said_and_leaves_the_page(looks, monkeypatch):
 def test_a_hundred_open_pages_ask_as_often_as_one(office, monkeypatch):
     asked = []
     monkeypatch.setattr(live.db, "tick", lambda urls, viewer: asked.append(1) or (7, AT))
-    monkeypatch.setattr(session, "viewer", lambda: None)
     live._seen.clear()
-    assert {live._peek() for _ in range(100)} == {(7, AT)} and len(asked) == 1
+    assert {live._peek(None) for _ in range(100)} == {(7, AT)} and len(asked) == 1
 
     def away(urls, viewer):
         asked.append(1)
@@ -242,7 +242,7 @@ def test_a_hundred_open_pages_ask_as_often_as_one(office, monkeypatch):
     monkeypatch.setattr(live.db, "tick", away)
     for _ in range(100):
         with pytest.raises(OperationalError):
-            live._peek()
+            live._peek(None)
     assert len(asked) == 2, "nor do they wait one after the other for an absent one"
     live._seen.clear()
 

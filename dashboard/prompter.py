@@ -1,0 +1,68 @@
+"""Tells open pages that the tick moved on: one look for all pages of a process, where a timer in every browser would ask twice a second
+whether there is anything new (a hundred and sixty open pages kept a core busy with being told no).
+
+It lives on the loop on which Streamlit takes what browsers send, and asks a page for a run only while nothing of that page runs: what its
+reader does at the same moment is never overtaken nor stopped. One page runs for a new tick at a time, the page that waited longest
+first, so that a click finds the process free.
+"""
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.runtime import Runtime, get_instance
+from streamlit.runtime.app_session import AppSession
+
+from queries.viewer import Viewer
+
+AGAIN = 0.5         # seconds until a page is asked once more that did not follow: it rests, or a form is open
+LONG = 2            # seconds after which the next is asked although the last one still runs
+STEP = 0.01         # seconds between two looks at whether it does
+
+
+async def prompt(every: float, look: Callable[[Viewer], int | None], shown: Callable[[AppSession], tuple[str, Viewer, int | None] | None]) -> None:
+    """Without end. ``look(viewer)`` says the version of the latest tick, None where the database does not answer; ``shown(session)`` which
+    fragment of a page follows, for whom, and the version that it shows; None where none does."""
+    asked: dict[str, float] = {}
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await _round(look, shown, asked)
+        except Exception:           # of one page or one look; the others' readers must not lose theirs by it
+            logging.getLogger(__name__).exception("Open pages could not be told of a tick.")
+
+
+async def _round(look: Callable, shown: Callable, asked: dict[str, float]) -> None:
+    """One look, and a run of each page that shows another version."""
+    following = {session: shows for session in _idle() if (shows := shown(session)) is not None}
+    for gone in asked.keys() - {session.id for session in following}:
+        del asked[gone]
+    if not following:
+        return
+    version = await run_in_threadpool(look, next(iter(following.values()))[1])
+    for session, (fragment, _, has) in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
+        if has != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and session in _idle():
+            asked[session.id] = time.monotonic()
+            _ask(session, fragment)
+            await _ended(session)
+
+
+def _idle() -> list[AppSession]:
+    """Those that somebody has open and of which nothing runs."""
+    return [info.session for info in get_instance()._session_mgr.list_active_sessions() if info.session._scriptrunner is None] if Runtime.exists() else []
+
+
+def _ask(session: AppSession, fragment: str) -> None:
+    """What the browser's timer would send, of what the session knows of the browser."""
+    state = ClientState()
+    state.CopyFrom(session._client_state)
+    state.fragment_id, state.is_auto_rerun = fragment, True
+    session.request_rerun(state)
+
+
+async def _ended(session: AppSession) -> None:
+    until = time.monotonic() + LONG
+    while session._scriptrunner is not None and time.monotonic() < until:
+        await asyncio.sleep(STEP)

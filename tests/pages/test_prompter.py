@@ -1,0 +1,102 @@
+"""Who is told that the tick moved on: pages that show another version and of which nothing runs, one after the other, each once."""
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
+
+from dashboard import prompter
+
+
+class Session:
+    """An open page: at version `shows`; asked for a run it shows the latest, unless it is told not to."""
+
+    def __init__(self, name, shows=1, follows=True):
+        self.id, self.shows, self.follows, self._scriptrunner = name, shows, follows, None
+        self._client_state = ClientState(query_string="unit=7", page_script_hash="a hash")
+
+    def request_rerun(self, state):
+        assert self._scriptrunner is None, "never beside a run of its reader's"
+        PAGES.asked.append((self.id, state))
+        self._scriptrunner = object()
+        asyncio.get_running_loop().call_later(0.03, self._end)
+
+    def _end(self):
+        self._scriptrunner = None
+        if self.follows:
+            self.shows = PAGES.version
+
+
+PAGES = SimpleNamespace()
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """The open pages (`pages.open`), the latest version, whom was asked."""
+    vars(PAGES).update(open=[Session(f"s{number}") for number in range(4)], version=1, asked=[], looks=0)
+    manager = SimpleNamespace(list_active_sessions=lambda: [SimpleNamespace(session=one) for one in PAGES.open])
+    monkeypatch.setattr(prompter, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
+    monkeypatch.setattr(prompter.Runtime, "exists", staticmethod(lambda: True))
+    return PAGES
+
+
+def prompted(pages, seconds=0.4, shown=lambda one: ("fragment", "viewer", one.shows)):
+    """What was asked within so many seconds: [(session, state)]."""
+    def look(viewer):
+        assert viewer == "viewer"
+        pages.looks += 1
+        return pages.version
+
+    async def run():
+        task = asyncio.create_task(prompter.prompt(0.02, look, shown))
+        await asyncio.sleep(seconds)
+        task.cancel()
+    asyncio.run(run())
+    return pages.asked
+
+
+def test_nobody_is_told_while_nothing_is_new_and_all_share_one_look(pages):
+    assert prompted(pages) == [] and 5 < pages.looks < 25
+
+
+def test_each_that_shows_an_older_tick_is_told_once_and_one_at_a_time(pages):
+    pages.version, pages.open[2].shows = 2, 2
+    asked = prompted(pages)
+    assert [one for one, _ in asked] == ["s0", "s1", "s3"]
+
+
+def test_it_asks_for_what_the_browser_would_ask_for(pages):
+    pages.version = 2
+    assert prompted(pages)[0][1] == ClientState(query_string="unit=7", page_script_hash="a hash", fragment_id="fragment", is_auto_rerun=True)
+
+
+def test_a_page_that_runs_is_left_alone(pages):
+    pages.version, pages.open[1]._scriptrunner = 2, object()
+    assert [one for one, _ in prompted(pages)] == ["s0", "s2", "s3"]
+
+
+def test_a_page_that_does_not_follow_is_told_again_but_not_at_once(pages):
+    pages.version, pages.open = 2, [Session("a form is open", follows=False)]
+    assert len(prompted(pages, 0.3)) == 1
+    assert len(prompted(pages, 0.3 + prompter.AGAIN)) == 3
+
+
+def test_a_database_that_is_away_and_one_that_is_back_are_news(pages):
+    pages.version = None
+    assert len(prompted(pages)) == 4
+    pages.version = 1
+    assert len(prompted(pages)) == 8
+
+
+def test_one_page_that_breaks_takes_nobody_elses_followers(pages, caplog):
+    def shown(one):
+        if one.id == "s0" and len(caplog.records) < 2:
+            raise KeyError("state")
+        return "fragment", "viewer", one.shows
+    pages.version = 2
+    assert [one for one, _ in prompted(pages, shown=shown)] == ["s0", "s1", "s2", "s3"] and len(caplog.records) == 2
+
+
+def test_pages_that_follow_nothing_are_not_looked_for(pages):
+    pages.version = 2
+    assert prompted(pages, shown=lambda one: None) == [] and pages.looks == 0
