@@ -65,8 +65,7 @@ class Server:
 
     def __enter__(self):
         began = time.perf_counter()
-        self.run = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(self.port), "--server.address", "127.0.0.1"],
-                                    cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL)
+        self.run = subprocess.Popen([sys.executable, "-m", "dashboard", "run", "--no-demo"], cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL)
         while time.perf_counter() - began < 60 and self.run.poll() is None:
             with contextlib.suppress(OSError):
                 if self.ask("/_stcore/health")[0] == 200:

@@ -206,6 +206,8 @@ def stop(args) -> None:
 
 def run(args) -> int:
     from streamlit.web import cli
+
+    from dashboard import frames
     s = settings()
     urls = _urls()
     if not connect.elsewhere(s.database_url):
@@ -213,6 +215,7 @@ def run(args) -> int:
             _load_demo(120_000, 20260309)
         _first_administrator()
     os.environ["FORWARDED_ALLOW_IPS"] = ",".join(s.proxies)      # uvicorn's own: whose X-Forwarded-For and -Proto it believes
+    frames.use()
     print(f"http://{s.address}:{s.port}")
     app = Path(__file__).with_name("server.py")
     sys.argv = ["streamlit", "run", str(app), "--server.address", s.address, "--server.port", str(s.port)]

@@ -1,10 +1,11 @@
 """How messages go out: a page is some 250 small ones, and to write each to the socket by itself costs more than to make it.
 
 This is uvicorn's own protocol for WebSockets, whose writes wait a few milliseconds for those that follow and then go out as one, in their order.
-server.py puts it where `streamlit run` asks uvicorn for it.
+`use` puts it where `streamlit run` asks uvicorn for it, before uvicorn looks.
 """
 import asyncio
 
+import uvicorn.config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 WAIT = 0.004          # seconds
@@ -45,3 +46,8 @@ class Gathering(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(Gathered(transport, self.loop))
+
+
+def use() -> None:
+    """For servers that this process starts from now on."""
+    uvicorn.config.WS_PROTOCOLS["websockets-sansio"] = f"{__name__}:{Gathering.__name__}"

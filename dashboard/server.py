@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Event, Thread
 
 import streamlit as st
-import uvicorn.config
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -85,6 +84,5 @@ async def starting(app: st.App) -> AsyncIterator[None]:
     gc.enable()
 
 
-uvicorn.config.WS_PROTOCOLS["websockets-sansio"] = "dashboard.frames:Gathering"      # what `streamlit run` asks uvicorn for, by this name
 app = st.App(Path(__file__).with_name("app.py"), routes=sign_in.ROUTES, lifespan=starting,
              middleware=[Middleware(gate.Gate, urls=session.urls, hosts=settings().hosts, names=names, proxy=settings().proxy), Middleware(compressed.Compressed)])

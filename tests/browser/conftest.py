@@ -43,8 +43,7 @@ def served(database: str, folder: Path, log: Path | None = None, **more: str):
     port = free_port()
     environment = os.environ | {"DATABASE_URL": database, "DASHBOARD_DATA": str(folder), "DASHBOARD_PORT": str(port),
                                 "DASHBOARD_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)} | {name: value.format(port=port) for name, value in more.items()}
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port),
-                               "--server.address", "127.0.0.1"],
+    server = subprocess.Popen([sys.executable, "-m", "dashboard", "run", "--no-demo"],
                               cwd=ROOT, env=environment, stdout=log.open("ab") if log else subprocess.DEVNULL,
                               stderr=subprocess.STDOUT if log else subprocess.DEVNULL)
     try:

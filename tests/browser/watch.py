@@ -29,8 +29,7 @@ def main(folder: str, minutes: float, rate: float, port: int = 8646) -> int:
     os.environ |= {"DASHBOARD_DATA": folder, "DASHBOARD_PORT": str(port)}
     database, log = connect.administrator(settings().database_url, settings().data), Path(folder) / "watch.log"
     with log.open("w") as out:
-        server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port),
-                                   "--server.address", "127.0.0.1"], cwd=test_live.ROOT, stdout=out, stderr=out)
+        server = subprocess.Popen([sys.executable, "-m", "dashboard", "run", "--no-demo"], cwd=test_live.ROOT, stdout=out, stderr=out)
     try:
         site = (_up(f"http://127.0.0.1:{port}"), os.environ | {"DATABASE_URL": database})
         return _watch(site, server.pid, database, minutes, rate, log)

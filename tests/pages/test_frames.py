@@ -4,7 +4,7 @@ import asyncio
 import uvicorn
 from streamlit.web.server.starlette.starlette_server import _get_websocket_protocol
 
-from dashboard import frames, server  # noqa: F401  (puts it in its place)
+from dashboard import frames
 
 
 class Wire:
@@ -65,7 +65,9 @@ def test_a_connection_that_is_closed_has_sent_what_was_held():
     assert wire.written == [b"goodbye"] and wire.closed
 
 
-def test_uvicorn_takes_it_for_what_streamlit_asks_for():
+def test_uvicorn_takes_it_for_what_streamlit_asks_for(monkeypatch):
+    monkeypatch.setattr(uvicorn.config, "WS_PROTOCOLS", dict(uvicorn.config.WS_PROTOCOLS))
+    frames.use()
     config = uvicorn.Config(lambda: None, ws=_get_websocket_protocol())
     config.load()
     assert config.ws_protocol_class is frames.Gathering
