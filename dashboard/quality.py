@@ -5,6 +5,7 @@ something. What is of any time (implausible rows, unmapped units and categories,
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -12,6 +13,7 @@ import streamlit as st
 
 from dashboard import data, exports, links, listing, periods, signals, tables, words
 from dashboard.context import Frame
+from dashboard.periods import Period
 from dashboard.tables import Column
 from dashboard.words import literal, t
 from queries import figures, ledger, quality
@@ -22,10 +24,38 @@ STALE = timedelta(hours=24)
 LEDGER_WEEKS = 8
 MOST_ROWS = 14  # of the table of defects; more of them scroll inside it
 COUNTS = ("rows", "added", "changed", "unchanged", "quarantined", "marked", "conflicts")
+UNMAPPED = ("unmapped_unit", "unmapped_category")
 IMPORTS = {"finished_at": "col_finished", "source": "col_source", "file": "col_file", "rows": "col_read",
            "added": "col_added", "changed": "col_corrected", "unchanged": "col_unchanged",
            "quarantined": "col_held", "marked": "col_marked", "conflicts": "col_conflicts"}
 IMPORTS_PHONE = ("finished_at", "source", "added", "quarantined")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the page says beside its table of defects, read at one moment."""
+
+    sources: pd.DataFrame
+    calendars: pd.DataFrame
+    weeks: list[tuple[Period, int]]  # the last weeks, and by how many complaints the ledger of each does not balance
+    marked: int
+    marks: pd.DataFrame
+    unmapped: dict[str, int]  # complaints, by the list that has them
+    conflicts: int
+    imports: pd.DataFrame
+    quarantine: pd.DataFrame
+
+
+def read(f: Frame) -> Known:
+    """All of it, in one transaction where it is derived (``data.derived``)."""
+    def counted(code: str) -> int:
+        return int(data.read(figures.counts, (code,), **f.where).iloc[0, 0])
+
+    weeks = [periods.parse("custom", day, day + timedelta(days=6), day) for day in signals.weeks(f.as_of.astimezone(f.zone).date(), LEDGER_WEEKS)]
+    return Known(data.read(quality.sources, zone=f.zone.key), data.read(quality.calendars),
+                 [(week, data.read(ledger.check, **f.window(week), **f.place)[1]) for week in weeks],
+                 *data.read(quality.marks, unit=f.filters.unit_id), {code: counted(code) for code in UNMAPPED}, counted("unit_conflict"),
+                 data.read(quality.imports), data.read(quality.quarantine))
 
 
 def when(f: Frame) -> Callable[[object], str]:
@@ -65,16 +95,13 @@ def freshness(f: Frame, sources: pd.DataFrame, phone: bool) -> None:
                               "state": t("data.col_state")})
 
 
-def balanced(f: Frame) -> None:
+def balanced(f: Frame, weeks: list[tuple[Period, int]]) -> None:
     """The ledger of the last weeks, each with the way to its review."""
-    checked, wrong = [], 0
-    for day in signals.weeks(f.as_of.astimezone(f.zone).date(), LEDGER_WEEKS):
-        week = periods.parse("custom", day, day + timedelta(days=6), day)
-        _, gap = data.read(ledger.check, **f.window(week), **f.place)
-        wrong += gap > 0
+    checked, wrong = [], sum(gap > 0 for _, gap in weeks)
+    for week, gap in weeks:
         label = words.span_short(week.start, week.last) + "\u2002"
         label += f":red[**{t('review.unbalanced', n=gap)}**]" if gap else f":gray[{t('review.balanced')}]"
-        checked.append((label, f.link(at=None, period="custom", **{"from": day, "to": week.last})))
+        checked.append((label, f.link(at=None, period="custom", **{"from": week.start, "to": week.last})))
     st.markdown(t("data.ledger_weeks_bad" if wrong else "data.ledger_weeks_ok", n=wrong, weeks=LEDGER_WEEKS))
     links.row(checked, "review")
 
@@ -147,9 +174,8 @@ def defects_table(f: Frame, table: pd.DataFrame, name: Callable[[int], str],
 
 # -- imports, quarantine, marks, unmapped ---------------------------------------------------------------------------
 
-def imports(f: Frame, phone: bool) -> None:
+def imports(f: Frame, rows: pd.DataFrame, conflicts: int, phone: bool) -> None:
     """The latest imports, and how many complaints a source has moved against a reassignment."""
-    rows = data.read(quality.imports)
     if rows.empty:
         st.markdown(t("data.imports_none"))
     else:
@@ -159,14 +185,12 @@ def imports(f: Frame, phone: bool) -> None:
         keys = IMPORTS_PHONE if phone else tuple(IMPORTS)
         links.ranked_table(rows[list(keys)], {"finished_at": when(f), **dict.fromkeys(COUNTS, words.number)},
                            names={column: t(f"data.{IMPORTS[column]}") for column in keys})
-    n = counted(f, "unit_conflict")
-    links.row([(words.cases(n), f.link(code="unit_conflict"))] if n else [], LIST,
-              t("data.conflicts_line", n=n) if n else t("data.conflicts_none"))
+    links.row([(words.cases(conflicts), f.link(code="unit_conflict"))] if conflicts else [], LIST,
+              t("data.conflicts_line", n=conflicts) if conflicts else t("data.conflicts_none"))
 
 
-def quarantined(f: Frame) -> None:
+def quarantined(f: Frame, held: pd.DataFrame) -> None:
     """Rows that did not land, by reason; to read and to download."""
-    held = data.read(quality.quarantine)
     if held.empty:
         st.markdown(t("data.quarantine_none"))
         return
@@ -184,27 +208,21 @@ def quarantined(f: Frame) -> None:
     exports.buttons(held, columns, title=t("data.quarantine"), about=[], as_of=f.as_of, zone=f.zone, key="held")
 
 
-def counted(f: Frame, code: str) -> int:
-    """How many complaints of any time, in the stated unit."""
-    return int(data.read(figures.counts, (code,), **f.where).iloc[0, 0])
-
-
-def marks(f: Frame) -> None:
+def marks(f: Frame, n: int, by_mark: pd.DataFrame) -> None:
     """Implausible but real rows by mark, each with its list."""
-    n = counted(f, "marked")
     if not n:
         st.markdown(t("data.marks_none"))
         return
     links.row([(words.cases(n), f.link(code="marked"))], LIST, t("data.marks_line", n=n))
     rows = [[(literal(words.name("mark", one.mark)), None),
              (words.cases(int(one.complaints)), f.link(code=f"mark_{one.mark}"))]
-            for one in data.read(quality.marks, unit=f.filters.unit_id).itertuples()]
+            for one in by_mark.itertuples()]
     links.linked_table([(t("data.col_mark"), None, "left"), (t("data.col_count"), 90, "right")], rows, LIST)
 
 
-def unmapped(f: Frame, sources: pd.DataFrame) -> None:
+def unmapped(f: Frame, sources: pd.DataFrame, complaints: dict[str, int]) -> None:
     """What imports brought and nobody has placed, and its complaints."""
     counts = {name: int(sources[f"unmapped_{name}"].sum()) for name in ("units", "categories")}
     st.markdown(t("data.unmapped_line", **counts) if any(counts.values()) else t("data.unmapped_none"))
     links.row([(f"{listing.name(code)} {words.cases(n)}", f.link(code=code))
-               for code in ("unmapped_unit", "unmapped_category") if (n := counted(f, code))], LIST)
+               for code, n in complaints.items() if n], LIST)

@@ -4,24 +4,23 @@ import streamlit as st
 
 from dashboard import context, data, links, navigation, quality, tables, trail, units, words
 from dashboard.words import t
-from queries import quality as read
 
 navigation.require()
 f = context.frame("last_month", show=("period", "unit"))
 phone = tables.is_phone()
-sources, calendars = data.read(read.sources, zone=f.zone.key), data.read(read.calendars)
+q = data.derived(quality.read, f, key=f.asked)
 links.heading(t("data.title"), t("data.note", moment=words.moment(f.as_of, f.zone)))
 
 # -- the finding: is it fresh, and are the limits final; does the ledger balance
-links.sentence(*quality.finding(sources, calendars, f.as_of, quality.when(f)))
+links.sentence(*quality.finding(q.sources, q.calendars, f.as_of, quality.when(f)))
 left, right = st.columns(2, gap="medium")
 with left:
-    links.section(t("data.freshness"), t("data.calendar_of", said=quality.calendar_line(calendars)))
-    if len(sources):
-        quality.freshness(f, sources, phone)
+    links.section(t("data.freshness"), t("data.calendar_of", said=quality.calendar_line(q.calendars)))
+    if len(q.sources):
+        quality.freshness(f, q.sources, phone)
 with right:
     links.section(t("data.ledger"), t("data.ledger_note"))
-    quality.balanced(f)
+    quality.balanced(f, q.weeks)
 
 # -- whose records lack what
 links.section(t("data.defects"), t("data.defects_note"))
@@ -42,11 +41,11 @@ else:
 left, right = st.columns(2, gap="medium")
 with left:
     links.section(t("data.marks"), t("data.any_time"))
-    quality.marks(f)
+    quality.marks(f, q.marked, q.marks)
 with right:
     links.section(t("data.unmapped"), t("data.any_time"))
-    quality.unmapped(f, sources)
+    quality.unmapped(f, q.sources, q.unmapped)
 links.section(t("data.imports"))
-quality.imports(f, phone)
+quality.imports(f, q.imports, q.conflicts, phone)
 links.section(t("data.quarantine"))
-quality.quarantined(f)
+quality.quarantined(f, q.quarantine)

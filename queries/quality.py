@@ -50,19 +50,20 @@ def quarantine(conn: Connection, *, source: str | None = None, limit: int | None
          order by q.batch_id desc, q.line, q.quarantine_id limit :n"""), conn, params={"source": source, "n": limit})
 
 
-def marks(conn: Connection, *, as_of: datetime, unit: int | None = None) -> pd.DataFrame:
-    """Implausible but real rows that landed (the catalogue's `marked`), of any time: mark (code), complaints."""
+def marks(conn: Connection, *, as_of: datetime, unit: int | None = None) -> tuple[int, pd.DataFrame]:
+    """Implausible but real rows that landed (the catalogue's `marked`), of any time: how many complaints in all, and of each mark: mark (code), complaints."""
     params = dict(as_of=as_of, category=None, channel=None, source=None) | within(conn, unit)
-    return pd.read_sql(_MARKS, conn, params=params)
+    found = pd.read_sql(_MARKS, conn, params=params)
+    whole = found["mark"].isna()
+    return int(found.loc[whole, "complaints"].sum()), found[~whole].reset_index(drop=True)
 
 
 _MARKED = CATALOGUE["marked"]
 _MARKS = text(f"""
-    select m.mark, count(*) as complaints
-      from {facts(_MARKED.den, "c.")}
-     cross join lateral unnest(c.marks) as m (mark)
-     where {_where(_MARKED)} and {_MARKED.den}
-     group by 1 order by 2 desc, 1""")
+    with found as materialized (select c.marks from {facts(_MARKED.den, "c.")} where {_where(_MARKED)} and {_MARKED.den})
+    select null as mark, count(*) as complaints from found
+    union all
+    select m.mark, count(*) from found cross join lateral unnest(found.marks) as m (mark) group by 1 order by 2 desc, 1""")
 
 
 def calendars(conn: Connection) -> pd.DataFrame:
