@@ -57,7 +57,7 @@ class Meter:
 
     def asked(self) -> list[tuple[str, object, float]]:
         """What was asked for the page: without opening and closing transactions."""
-        return [one for one in self.statements if "pg_stat_database" not in one[0] and not one[0].lstrip().lower().startswith(("set ", "select set_config", "show ", "select pg_catalog", "discard"))]
+        return [one for one in self.statements if "pg_stat_database" not in one[0] and not one[0].lstrip().lower().startswith(("set ", "select set_config", "show ", "discard"))]
 
 
 class Reader:

@@ -64,7 +64,7 @@ def _act(conn: Connection, key: str, act: str, statement: str, id: int | None = 
 def users(conn: Connection) -> pd.DataFrame:
     """Every account but the built-in ones: user_id, login, name, role, all_units, units (ids), sees_restricted, active, demo, valid_from, valid_until,
     last_sign_in, sessions (live ones), has_password, link_until, locked_until, failures. Never a password or its hash."""
-    return pd.read_sql(text("select * from admin_users()"), conn)
+    return pd.read_sql_query(text("select * from admin_users()"), conn)
 
 
 def user(conn: Connection, user_id: int) -> dict | None:
@@ -108,7 +108,7 @@ def sessions_end(conn: Connection, *, key: str, id: int) -> Done:
 def versions(conn: Connection) -> pd.DataFrame:
     """Every version of every pack, the latest of a pack first: policy_id, pack, version, effective_from, title, title_en, published_at,
     state (active, coming, past)."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         with today as (select max((clock_timestamp() at time zone tz)::date) as day from calendar)
         select p.policy_id, p.pack, p.version, p.effective_from, p.title, p.title_en, p.published_at,
                case when p.effective_from > t.day then 'coming'
@@ -118,7 +118,7 @@ def versions(conn: Connection) -> pd.DataFrame:
 
 def limits(conn: Connection, policy_id: int) -> pd.DataFrame:
     """The limits of a version: limit_id, clock, category, category_en, complexity, channel, channel_en, amount, unit, target, soon, owner, article."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         select l.limit_id, l.clock, g.name as category, g.name_en as category_en, l.complexity, h.name as channel, h.name_en as channel_en,
                l.amount, l.unit, l.target, l.soon, l.owner, l.article
           from policy_limit l left join category g using (category_id) left join channel h using (channel_id)
@@ -156,7 +156,7 @@ def policy_withdraw(conn: Connection, *, key: str, id: int) -> Done:
 def years(conn: Connection) -> pd.DataFrame:
     """Two years before and after this one of every calendar: calendar_id, code, tz, year, status (published, estimated, absent), origin, loaded_at, working_days,
     provisional (complaints whose limit there is provisional)."""
-    return pd.read_sql(text("select * from admin_calendars()"), conn)
+    return pd.read_sql_query(text("select * from admin_calendars()"), conn)
 
 
 def year(conn: Connection, calendar_id: int, of_year: int) -> dict:
@@ -191,7 +191,7 @@ def calendar_recompute(conn: Connection, *, key: str, id: int) -> Done:
 def units(conn: Connection) -> pd.DataFrame:
     """The whole tree in its order: unit_id, parent_id, kind, code, name, name_en, short, short_en, level, outlets, customers, focus, accepts, active, below
     (units below it), contacts (how many)."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         select u.unit_id, u.parent_id, u.kind, u.code, u.name, u.name_en, u.short, u.short_en, u.level, u.outlets, u.customers, u.focus, u.accepts, u.active,
                (select count(*) from unit b where b.parent_id = u.unit_id) as below, (select count(*) from unit_contact k where k.unit_id = u.unit_id) as contacts
           from unit u order by u.label"""), conn)
@@ -205,7 +205,7 @@ def unit(conn: Connection, unit_id: int) -> dict | None:
 
 def moves(conn: Connection, few: int = 20) -> pd.DataFrame:
     """The latest moves in the tree: unit_id, parent_from, parent_to, at, who."""
-    return pd.read_sql(text("select * from admin_moves(:few)"), conn, params={"few": few})
+    return pd.read_sql_query(text("select * from admin_moves(:few)"), conn, params={"few": few})
 
 
 def unit_set(conn: Connection, *, key: str, id: int, seen: dict, new: dict) -> Done:
@@ -265,7 +265,7 @@ def reachable(url: str) -> bool:
 
 def sources(conn: Connection) -> pd.DataFrame:
     """Every source: source_id, name, tz, pack, demo, seen_at, complaints, file, finished_at and rows of its last import, quarantined."""
-    return pd.read_sql(text("select * from admin_sources()"), conn)
+    return pd.read_sql_query(text("select * from admin_sources()"), conn)
 
 
 def source(conn: Connection, source_id: int) -> dict | None:

@@ -77,13 +77,13 @@ _LIST = f"""select a.audit_id, a.chain_no, a.at, a.user_id, who_is(a.user_id) as
 def rows(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, who: int | None = None, act: str | None = None, number: str | None = None,
          limit: int | None = 100, offset: int = 0) -> pd.DataFrame:
     """What was done, newest first: audit_id, chain_no, at, user_id, who (name), act (code), complaint_no, params (dict), total (of all). For auditors."""
-    return pd.read_sql(text(_LIST + " limit :limit offset :offset"), conn,
+    return pd.read_sql_query(text(_LIST + " limit :limit offset :offset"), conn,
                        params=dict(as_of=as_of, start=start, end=end, who=who, act=act, number=number or None, limit=limit, offset=offset))
 
 
 def people(conn: Connection) -> pd.DataFrame:
     """Accounts that stand in the audit: user_id, name, login."""
-    return pd.read_sql(text("select * from audit_people()"), conn)
+    return pd.read_sql_query(text("select * from audit_people()"), conn)
 
 
 def acts(conn: Connection) -> list[str]:

@@ -216,7 +216,7 @@ def exceptions(pasted: str, year: int) -> list[Day]:
 
 def status(conn: Connection) -> pd.DataFrame:
     """Every year of every calendar: code, tz, year, status, origin, provisional (complaints with such a limit)."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         select c.code, c.tz, y.year, y.status, y.origin, coalesce(p.n, 0) as provisional
           from calendar c
           join calendar_year y using (calendar_id)
@@ -229,7 +229,7 @@ def status(conn: Connection) -> pd.DataFrame:
 
 def days(conn: Connection, first: date, last: date, *, zone: str) -> pd.DataFrame:
     """The days from `first` to `last` (both included) of the office's calendar: day, working, kind, name; empty where there is none."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         select w.day, w.working, w.kind, w.name from workday w
          where w.calendar_id = (select c.calendar_id from calendar c where c.tz = :zone order by (c.code = :code) desc, c.calendar_id limit 1)
            and w.day between :first and :last order by w.day"""), conn,

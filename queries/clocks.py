@@ -112,7 +112,7 @@ def trace(conn: Connection, calendar_id: int, started_at: datetime, until: datet
     """
     first = _day(started_at, zone)
     last = max(_day(until, zone), first)
-    days = pd.read_sql(_TRACE, conn, params={"cal": calendar_id, "first": first, "day_zero": day_zero,
+    days = pd.read_sql_query(_TRACE, conn, params={"cal": calendar_id, "first": first, "day_zero": day_zero,
                                              "last": min(last, first + timedelta(days=LONGEST))})
     if unit == "c":
         days["count"] = pd.Series(range(len(days)), dtype="Int64") + int(day_zero)

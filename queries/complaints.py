@@ -13,7 +13,7 @@ from queries.figures import NARROW, _where, counts, stocks, within
 from queries.indicators import CATALOGUE, URGENT, facts
 
 PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
-LIMIT = 1000
+LIMIT = 500         # rows of a list that is not asked for in full: more nobody reads on a screen, and each costs a page as much as ten figures
 CAP = 10_000        # counted up to here; beyond it a list says "more than"
 SHORT = 5_000       # a list that is counted first, and then looked up complaint by complaint
 MOST = 100_000      # rows of a list in which words are looked for one by one
@@ -73,7 +73,7 @@ _EXACT = "(lower(c.complaint_no) = lower(:exact)) desc, "
 _CHOSEN = "{}.complaint_id = any (cast(:ids as bigint[]))"
 _CELL = """(cast(:state as text) is null or s.state = cast(:state as "char"))
        and (cast(:late_from as int) is null or s.days_late between cast(:late_from as int) and cast(:late_to as int))"""
-AGEING = ((0, 0), (1, 3), (4, 5), (6, 10), (11, 30), (31, 100_000))     # working days late; 5 is the step to 拟通报
+AGEING = tuple(zip((0, *(most + 1 for most in rollups.AGES)), (*rollups.AGES, 100_000)))     # working days late, from and to
 
 
 @lru_cache(maxsize=1024)
@@ -128,9 +128,9 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     statement, params, more = _asked(conn, code, as_of=as_of, whole=exact or limit is None, **asked)
     found = params.pop("found")
     if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
-        rows = pd.read_sql(statement, conn, params=params | {"ids": _array(found[offset:offset + limit]), "limit": limit, "offset": 0})
+        rows = pd.read_sql_query(statement, conn, params=params | {"ids": _array(found[offset:offset + limit]), "limit": limit, "offset": 0})
         return rows.assign(total=len(found), more=more)
-    rows = pd.read_sql(statement, conn, params=params | {"limit": limit, "offset": offset})
+    rows = pd.read_sql_query(statement, conn, params=params | {"limit": limit, "offset": offset})
     if params["cap"] and len(rows) and rows["total"].iloc[0] > CAP:
         rows, more = rows.assign(total=CAP), True
     if total is not None and len(rows):
@@ -243,7 +243,7 @@ def exported(conn: Connection, *, list: str, format: str, rows: int) -> None:
 
 def by_id(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
     """The same rows for given complaints (the ledger's lines), in the given order; those that the viewer may not see are left out."""
-    frame = pd.read_sql(_BY_ID, conn, params={"ids": ids[:LIMIT], "total": len(ids), "as_of": as_of})
+    frame = pd.read_sql_query(_BY_ID, conn, params={"ids": ids[:LIMIT], "total": len(ids), "as_of": as_of})
     return frame.set_index("complaint_id", drop=False).loc[[i for i in ids[:LIMIT] if i in set(frame.complaint_id)]].reset_index(drop=True) if len(frame) else frame
 
 
@@ -272,7 +272,7 @@ _WHOLE = text(f"""
 
 def whole(conn: Connection, number: str, *, as_of: datetime, source: str | None = None) -> pd.Series | None:
     """One complaint by its number with the state of its reply clock, or None: outside the scope is the same as not there."""
-    frame = pd.read_sql(_WHOLE, conn, params={"number": number, "source": source, "as_of": as_of})
+    frame = pd.read_sql_query(_WHOLE, conn, params={"number": number, "source": source, "as_of": as_of})
     return None if frame.empty else frame.iloc[0]
 
 
@@ -323,28 +323,28 @@ _STRETCHES = text("""
 def own_stretches(conn: Connection, number: str, *, as_of: datetime) -> pd.DataFrame:
     """Of a complaint that this viewer had before and has nothing to do with now, its own stretches: received_at, valid_from, valid_to, target_at,
     due_at, provisional, category_id, channel_id, unit, state (when it left). Empty for any other number."""
-    return pd.read_sql(_STRETCHES, conn, params={"number": number, "as_of": as_of})
+    return pd.read_sql_query(_STRETCHES, conn, params={"number": number, "as_of": as_of})
 
 
 def clocks(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """Every clock of a complaint: clock, state, started_at, target_at, due_at, ended_at, days_late, days_used (working days), provisional, unit."""
-    return pd.read_sql(_CLOCKS, conn, params={"id": complaint_id, "as_of": as_of})
+    return pd.read_sql_query(_CLOCKS, conn, params={"id": complaint_id, "as_of": as_of})
 
 
 def timeline(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """What happened, latest first: at, code, reason, params, units, categories, who. Codes; the words come at display."""
-    return pd.read_sql(_EVENTS, conn, params={"id": complaint_id, "as_of": as_of})
+    return pd.read_sql_query(_EVENTS, conn, params={"id": complaint_id, "as_of": as_of})
 
 
 def texts(conn: Connection, complaint_id: int) -> pd.Series:
     """Text, demand and reply with identities masked; empty where there are none."""
-    frame = pd.read_sql(_TEXTS, conn, params={"id": complaint_id})
+    frame = pd.read_sql_query(_TEXTS, conn, params={"id": complaint_id})
     return pd.Series({"text": "", "demand": "", "reply": ""}) if frame.empty else frame.iloc[0]
 
 
 def person(conn: Connection, complaint_id: int) -> pd.Series | None:
     """The complainant, masked: name, phone."""
-    frame = pd.read_sql(_PERSON, conn, params={"id": complaint_id})
+    frame = pd.read_sql_query(_PERSON, conn, params={"id": complaint_id})
     return None if frame.empty else frame.iloc[0]
 
 
@@ -357,28 +357,28 @@ def released(conn: Connection, complaint_id: int) -> bool:
 
 def reply(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.Series | None:
     """The latest written reply with its seven elements (bank rule, article 12), or None."""
-    frame = pd.read_sql(_REPLIES, conn, params={"id": complaint_id, "as_of": as_of})
+    frame = pd.read_sql_query(_REPLIES, conn, params={"id": complaint_id, "as_of": as_of})
     return None if frame.empty else frame.iloc[0]
 
 
 def urges(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """Urges of a complaint, latest first."""
-    return pd.read_sql(_URGES, conn, params={"id": complaint_id, "as_of": as_of})
+    return pd.read_sql_query(_URGES, conn, params={"id": complaint_id, "as_of": as_of})
 
 
 def urged_today(conn: Connection, ids: list[int], *, as_of: datetime) -> pd.DataFrame:
     """Who urged which of these complaints at what level on this working day: complaint_id, level, who, sent_at."""
-    return pd.read_sql(_URGED_TODAY, conn, params={"ids": ids, "as_of": as_of})
+    return pd.read_sql_query(_URGED_TODAY, conn, params={"ids": ids, "as_of": as_of})
 
 
 def contacts(conn: Connection, unit_id: int) -> pd.DataFrame:
     """First and second contact and responsible leader of a unit (article 20): rank, name, phone."""
-    return pd.read_sql(_CONTACTS, conn, params={"unit": unit_id})
+    return pd.read_sql_query(_CONTACTS, conn, params={"unit": unit_id})
 
 
 def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataFrame:
     """Who had it and for how many working days: unit, from_at, days."""
-    return pd.read_sql(_HOLDERS, conn, params={"id": complaint_id, "as_of": as_of})
+    return pd.read_sql_query(_HOLDERS, conn, params={"id": complaint_id, "as_of": as_of})
 
 
 def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int] | None:

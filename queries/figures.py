@@ -49,8 +49,7 @@ GROUPS = {                                    # what `--by` groups by: an expres
     "month": "to_char({date} at time zone :zone, 'YYYY-MM')",
     "week": "to_char(date_trunc('week', {date} at time zone :zone), 'YYYY-MM-DD')",
     "state": "s.state",
-    "ageing": "case when s.days_late = 0 then 0 when s.days_late <= 3 then 1 when s.days_late <= 5 then 2 when s.days_late <= 10 then 3"
-              " when s.days_late <= 30 then 4 else 5 end",
+    "ageing": rollups.AGE.format("s.days_late"),
 }
 ALSO = ("received", "due", "not_yet_due", "done", "overdue_open", "backlog")      # counts that `figures` prints beside the rates
 NO_PERIOD = {"start": datetime(1, 1, 2), "end": datetime(9999, 12, 30)}
@@ -156,10 +155,11 @@ def _sum(parts: list[pd.DataFrame]) -> pd.DataFrame:
 _TIMELESS = ("all", "child", "level", "category", "category_id", "channel", "channel_id", "category_channel")
 
 
-def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], found: "rollups.Piece", by: str, holds: Callable[[date, int], bool]) -> pd.DataFrame:
-    """The sums of those (day, value) that count: a column for each name of a spread."""
+def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], found: "rollups.Piece", by: str, holds: Callable[[date, int], bool],
+            most: int = 10_000) -> pd.DataFrame:
+    """The sums of those (day, value) that count, of values up to `most`: a column for each name of a spread."""
     sums: dict = {}
-    for row in rollups.spread(conn, cells, tuple(names), found, by):
+    for row in rollups.spread(conn, cells, tuple(names), found, by, most):
         if holds(row.day, row.value):
             one = sums.setdefault(row.grp, dict.fromkeys(names.values(), 0))
             one[names[row.name]] += row.n
@@ -167,7 +167,7 @@ def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], fou
 
 
 def _touched(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame]:
-    return [pd.read_sql(_statement(codes, by, "touched"), conn, params=cells.params | {"touched": cells.again}, index_col="grp")] if cells.again else []
+    return [pd.read_sql_query(_statement(codes, by, "touched"), conn, params=cells.params | {"touched": cells.again}, index_col="grp")] if cells.again else []
 
 
 def _urged(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
@@ -197,7 +197,7 @@ def _due_by_now(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollu
     parts.append(_spread(conn, cells, {"due": num[0]}, found, by, lambda day, value: day + timedelta(days=value) < today.date()))
     asked = [(_statement(codes, by, "due_today"), core), *([(_statement(codes, by, "touched"), core | {"touched": cells.again})] if cells.again else []),
              *([(_statement(codes, by), cells.params | {"start": core["end"]})] if core["end"] < cells.params["end"] else [])]
-    parts += [pd.read_sql(statement, conn, params=more, index_col="grp")[num] for statement, more in asked]
+    parts += [pd.read_sql_query(statement, conn, params=more, index_col="grp")[num] for statement, more in asked]
     return [_sum([part.reindex(columns=den + num, fill_value=0) for part in parts])]
 
 
@@ -215,7 +215,8 @@ def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollup
             return None                                    # something fell due today already: neither cell has it
         first, last = found.first, _local_day(p["end"], p)
         both = _spread(conn, cells, {f"{pair[0]}_{pair[1]}_{part}": f"{code}_{part}" for part in ("den", "num")}, found, by,
-                       lambda day, value: first <= day + timedelta(days=value // 2 if value % 2 == 0 else -(value + 1) // 2) < last)
+                       lambda day, value: first <= day + timedelta(days=value // 2 if value % 2 == 0 else -(value + 1) // 2) < last,
+                       most=2 * (last - first).days)      # both days lie in the period
         parts.append(-(1 + either) * both)
         for base in (one, other)[:1 + either]:
             parts += [table.set_axis([f"{code}_den", f"{code}_num"], axis=1) for table in rollups.counted(conn, cells, cells.core((BASES[base],), by), (BASES[base],), by)]
@@ -258,7 +259,7 @@ def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict)
                         columns=["grp", *(f"{code}_den" for code in codes)])
     parts = [rows.groupby("grp", dropna=False).sum()]
     if cells.again:
-        parts.append(pd.read_sql(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.again}, index_col="grp"))
+        parts.append(pd.read_sql_query(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.again}, index_col="grp"))
     return parts
 
 
@@ -267,7 +268,7 @@ def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cel
     rows; or the raw rows alone."""
     core = cells.core(codes, by) if cells else None
     found, left = params | {"touched": cells.touched if cells else None}, cells and {"touched": cells.again}
-    if core is None and cells and CATALOGUE[codes[0]].cohort == "open" and CATALOGUE[codes[0]].clock == "r":      # from the index of what is open
+    if core is None and cells and CATALOGUE[codes[0]].cohort == "open":      # from the index of what is open
         parts, asked = [], [("open", found), *([("touched", found | left)] if cells.again else [])]
     elif core is None:
         parts, asked = [], [("", params)]
@@ -276,7 +277,7 @@ def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cel
         parts = rollups.counted(conn, cells, core, codes, by)
         asked = [*([("open", within_core)] if core.open else []), *([("today", within_core)] if core.today else []),
                  *([("touched", within_core | left)] if cells.again else []), *(("", params | {"start": start, "end": end}) for start, end in core.rest)]
-    return parts + [pd.read_sql(_statement(codes, by, only), conn, params=more, index_col="grp") for only, more in asked]
+    return parts + [pd.read_sql_query(_statement(codes, by, only), conn, params=more, index_col="grp") for only, more in asked]
 
 
 def rate(num: int, den: int) -> float | None:
@@ -325,16 +326,16 @@ def spread_over(conn: Connection, params: dict, by: str, names: tuple[str, ...],
     cells = rollups.serving(conn, params, by)
     found = cells and cells.pieces(by, grains=rollups.OF_DAYS)
     if not found:
-        return pd.read_sql(raw(""), conn, params=params)
+        return pd.read_sql_query(raw(""), conn, params=params)
     pieces, start, end, rest = found
     parts = [pd.DataFrame([(row.grp, row.name, row.value, row.n) for row in rollups.spread(conn, cells, names, piece, by)],
                           columns=["grp", "name", "value", "n"]) for piece in pieces]
     within_core = params | {"start": start, "end": end, "touched": cells.touched}
     if "done" in names:
-        parts.append(pd.read_sql(_below_zero(by), conn, params=within_core | {"first": start.date(), "last": end.date()}))
+        parts.append(pd.read_sql_query(_below_zero(by), conn, params=within_core | {"first": start.date(), "last": end.date()}))
     if cells.again:
-        parts.append(pd.read_sql(raw("touched"), conn, params=within_core | {"touched": cells.again}))
-    parts += [pd.read_sql(raw(""), conn, params=params | {"start": one, "end": other}) for one, other in rest]
+        parts.append(pd.read_sql_query(raw("touched"), conn, params=within_core | {"touched": cells.again}))
+    parts += [pd.read_sql_query(raw(""), conn, params=params | {"start": one, "end": other}) for one, other in rest]
     parts = [part for part in parts if len(part)] or parts[:1]
     table = pd.concat(parts).groupby(["grp", "name", "value"], as_index=False, dropna=False)["n"].sum()
     return table[table.n != 0]
@@ -396,9 +397,9 @@ def figures(conn: Connection, *, as_of: datetime, start: datetime | None = None,
     params = dict(as_of=as_of, start=start or NO_PERIOD["start"], end=end or NO_PERIOD["end"], category=category, channel=channel,
                   source=source, zone=zone)
     bound = params | within(conn, unit) | {"parent": None}
-    states = pd.read_sql(_state_statement(basis, by), conn, params=bound, index_col="grp")
+    states = pd.read_sql_query(_state_statement(basis, by), conn, params=bound, index_col="grp")
     days = day_figures(day_counts(conn, bound, by))
-    km = pd.read_sql(_km_statement(by), conn, params=bound, index_col="grp")
+    km = pd.read_sql_query(_km_statement(by), conn, params=bound, index_col="grp")
     rates = tuple(c for c, i in CATALOGUE.items() if i.num)
     parts = counts(conn, rates + ALSO, by=by, unit=unit, **params)
     table = pd.concat([states, parts, days, km], axis=1)
@@ -423,10 +424,10 @@ def urge_effect(conn: Connection, *, as_of: datetime, start: datetime, end: date
     cells = rollups.serving(conn, params, "all")
     found = cells and cells.whole("all")
     if not found:
-        return middle(pd.read_sql(_URGE_EFFECT, conn, params=params | {"touched": None}), 0.5)
+        return middle(pd.read_sql_query(_URGE_EFFECT, conn, params=params | {"touched": None}), 0.5)
     parts = [pd.DataFrame([(row.value, row.n) for row in rollups.spread(conn, cells, ("moved",), found, "all")], columns=["value", "n"])]
     if cells.again:
-        parts.append(pd.read_sql(_URGE_EFFECT, conn, params=params | {"touched": cells.again}))
+        parts.append(pd.read_sql_query(_URGE_EFFECT, conn, params=params | {"touched": cells.again}))
     parts = [part for part in parts if len(part)] or parts[:1]
     table = pd.concat(parts).groupby("value", as_index=False)["n"].sum()
     return middle(table[table.n != 0], 0.5)
@@ -462,7 +463,7 @@ def stocks(conn: Connection, moments: tuple[datetime, ...], *, unit: int | None 
     params |= within(conn, unit)
     table = _stocks_from_cells(conn, params)
     if table is None:
-        table = pd.read_sql(_STOCKS, conn, params=params, index_col="place").reindex(range(1, len(moments) + 1), fill_value=0)
+        table = pd.read_sql_query(_STOCKS, conn, params=params, index_col="place").reindex(range(1, len(moments) + 1), fill_value=0)
     table = table.astype("int64")
     table.index = list(moments)
     return table
@@ -490,7 +491,7 @@ def _stocks_from_cells(conn: Connection, params: dict) -> pd.DataFrame | None:
         ahead = params | {"moment": moment, "midnight": _moment(moment.date() + timedelta(days=1), {"zone": zone}), "touched": cells.touched}
         table.loc[[not at for at in midnight], "overdue_open"] -= conn.execute(_DUE_LATER_TODAY, ahead).scalar_one()
     if cells.again:
-        table += pd.read_sql(_STOCKS, conn, params=params | {"touched": cells.again}, index_col="place").reindex(table.index, fill_value=0)
+        table += pd.read_sql_query(_STOCKS, conn, params=params | {"touched": cells.again}, index_col="place").reindex(table.index, fill_value=0)
     return table
 
 

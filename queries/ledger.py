@@ -54,7 +54,7 @@ def balance(conn: Connection, *, as_of: datetime, start: datetime, end: datetime
     """
     params = _params(conn, as_of, start, end, unit, category, channel, source, parent, by)
     long = _from_cells(conn, params, as_of, by)
-    return _table(pd.read_sql(_BALANCE, conn, params=params | {"touched": None}) if long is None else long, by)
+    return _table(pd.read_sql_query(_BALANCE, conn, params=params | {"touched": None}) if long is None else long, by)
 
 
 def _table(long: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def _from_cells(conn: Connection, params: dict, as_of: datetime, by: str) -> pd.
                 found[group, line] = found.get((group, line), 0) + getattr(row, line)
     long = pd.DataFrame([(group, line, n) for (group, line), n in found.items() if group is not None], columns=["group_id", "line", "n"])
     if cells.again:
-        raw = pd.read_sql(_BALANCE, conn, params=params | {"touched": cells.again})
+        raw = pd.read_sql_query(_BALANCE, conn, params=params | {"touched": cells.again})
         long = pd.concat([long, raw]).groupby(["group_id", "line"], as_index=False)["n"].sum()
     return long[long.n != 0]
 
@@ -112,7 +112,7 @@ def check(conn: Connection, *, as_of: datetime, start: datetime, end: datetime, 
     if long is not None:
         row = _table(long, "whole").loc[0]
         return row, int(abs(row.gap))
-    row = _table(pd.read_sql(_BALANCE, conn, params=params | {"touched": None}), "whole").loc[0]
+    row = _table(pd.read_sql_query(_BALANCE, conn, params=params | {"touched": None}), "whole").loc[0]
     just_before = pd.Timedelta(microseconds=1)
     opening = conn.execute(_STATE, params | {"moment": params["start"] - just_before}).scalar_one()
     closing = conn.execute(_STATE, params | {"moment": params["stop"] - just_before}).scalar_one()

@@ -10,11 +10,10 @@ from queries.indicators import CATALOGUE, facts
 
 
 def sources(conn: Connection, *, as_of: datetime, zone: str = "Asia/Shanghai") -> pd.DataFrame:
-    """Sources: source_id, name, pack, tz, seen_at, demo, complaints, newest (latest receipt), marked, unmapped units and categories. zone: the office's."""
-    table = pd.read_sql(text("""
+    """Sources: source_id, name, pack, tz, seen_at, demo, complaints, newest (latest receipt), unmapped units and categories. zone: the office's."""
+    table = pd.read_sql_query(text("""
         select s.source_id, s.name, s.pack, s.tz, s.seen_at, s.demo, 0 as complaints,
                (select c.registered_at from complaint c where c.source_id = s.source_id and c.registered_at <= :as_of order by c.registered_at desc limit 1) as newest,
-               (select count(*) from complaint c where c.source_id = s.source_id and c.complaint_id = any (array(select marked()))) as marked,
                (select count(*) from unit u where u.source_id = s.source_id and u.kind = 'unmapped' and u.parent_id is not null) as unmapped_units,
                (select count(*) from category k where k.source_id = s.source_id) as unmapped_categories
           from source s order by s.source_id"""), conn, params={"as_of": as_of})
@@ -36,14 +35,14 @@ def _complaints(conn: Connection, zone: str) -> dict[int, int]:
 
 def imports(conn: Connection, limit: int = 20) -> pd.DataFrame:
     """The latest imports: batch_id, source, file, finished_at, rows, added, changed, unchanged, quarantined, marked, conflicts."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         select b.batch_id, s.name as source, b.file, b.finished_at, b.rows, b.added, b.changed, b.unchanged, b.quarantined, b.marked, b.conflicts
           from import_batch b join source s using (source_id) order by b.batch_id desc limit :n"""), conn, params={"n": limit})
 
 
 def quarantine(conn: Connection, *, source: str | None = None, limit: int | None = None) -> pd.DataFrame:
     """Rows that did not land: batch_id, source, file, line, complaint_no, field, value, reason (code), newest import first."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         select q.batch_id, s.name as source, b.file, q.line, q.complaint_no, q.field, q.value, q.reason
           from quarantine q join import_batch b using (batch_id) join source s using (source_id)
          where cast(:source as text) is null or s.name = :source
@@ -53,7 +52,7 @@ def quarantine(conn: Connection, *, source: str | None = None, limit: int | None
 def marks(conn: Connection, *, as_of: datetime, unit: int | None = None) -> tuple[int, pd.DataFrame]:
     """Implausible but real rows that landed (the catalogue's `marked`), of any time: how many complaints in all, and of each mark: mark (code), complaints."""
     params = dict(as_of=as_of, category=None, channel=None, source=None) | within(conn, unit)
-    found = pd.read_sql(_MARKS, conn, params=params)
+    found = pd.read_sql_query(_MARKS, conn, params=params)
     whole = found["mark"].isna()
     return int(found.loc[whole, "complaints"].sum()), found[~whole].reset_index(drop=True)
 
@@ -68,7 +67,7 @@ _MARKS = text(f"""
 
 def calendars(conn: Connection) -> pd.DataFrame:
     """The years around today: code, tz, year, status (published, estimated), origin, provisional (complaints with such a limit)."""
-    return pd.read_sql(text("""
+    return pd.read_sql_query(text("""
         with today as (select extract(year from coalesce((select max(as_of) from tick), clock_timestamp()))::int as year)
         select c.code, c.tz, y.year, y.status, y.origin,
                (select count(distinct s.complaint_id) from clock_span s

@@ -62,8 +62,12 @@ class Grain:
     each: str
     step: str
 
+    @property
+    def cells(self) -> float:
+        """About how many there are of a month, where 50 units stand below the root and 450 below these."""
+        return (1, 50, 450)[self.level] * 8 ** len(self.each) * {"day": 30, "week": 4.3, "month": 1}[self.step]
 
-# Those with fewer cells first: of two that cover as much of a period the first is taken.
+
 GRAINS = (Grain(0, 0, "", "day"), Grain(12, 1, "", "week"), Grain(2, 1, "", "day"), Grain(9, 0, "h", "day"), Grain(6, 0, "c", "day"), Grain(1, 0, "ch", "day"),
           Grain(5, 2, "", "month"), Grain(4, 2, "", "week"), Grain(3, 1, "ch", "month"), Grain(8, 1, "ch", "week"))
 # No cell at all: the complaints' own facts, of any place, category and channel. Many times the cost of a cell, a fraction of that of a raw row.
@@ -181,14 +185,17 @@ _LEVELS = text("""select (select u.level from unit as u where u.label = :lo and 
 _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "level": ("day", "week", "month"), "category": ("day", "week", "month"),
           "category_id": ("day", "week", "month"), "channel": ("day", "week", "month"), "channel_id": ("day", "week", "month"),
           "category_channel": ("day", "week", "month"), "week": ("day", "week"), "child_week": ("day", "week"), "month": ("day", "month"),
-          "category_day": ("day",), "ageing": ()}                                      # a group -> the steps of time that it can be put together from
+          "category_day": ("day",), "ageing": ("day",)}                                      # a group -> the steps of time that it can be put together from
+AGES = (0, 3, 5, 10, 30)                      # working days late up to which it is this old, 5 is the step to 拟通报: as many groups, and one for what is older
+AGE = f"case {' '.join(f'when {{0}} <= {most} then {age}' for age, most in enumerate(AGES))} else {len(AGES)} end"
+_OLD = "(select w.ordinal from workday as w where w.day = (:as_of at time zone :zone)::date) - (select w.ordinal from workday as w where w.day = r.day)"      # of the one calendar
 _BELOW = {"child": 1, "child_week": 1, "level": 0}
 _GROUP = {"all": "cast('all' as text)", "child": "place.group_id", "level": "place.group_id", "category_id": "r.category_id", "channel_id": "r.channel_id",
           "category": "(select k.name from category as k where k.category_id = r.category_id)",
           "channel": "(select k.name from channel as k where k.channel_id = r.channel_id)", "category_channel": "r.category_id * 1000 + r.channel_id",
           "week": "to_char(date_trunc('week', r.day), 'YYYY-MM-DD')", "month": "to_char(r.day, 'YYYY-MM')",
           "child_week": "place.group_id || ' ' || to_char(date_trunc('week', r.day), 'YYYY-MM-DD')",
-          "category_day": "r.category_id || ' ' || to_char(r.day, 'YYYY-MM-DD')"}
+          "category_day": "r.category_id || ' ' || to_char(r.day, 'YYYY-MM-DD')", "ageing": AGE.format(f"({_OLD})")}
 _FILTERS = """(cast(:category as int) is null or r.category_id = cast(:category as int))
        and (cast(:channel as int) is null or r.channel_id = cast(:channel as int))"""
 
@@ -255,6 +262,11 @@ class Cells:
     home: bool
     alike: bool
 
+    @property
+    def question(self) -> tuple:
+        """Whatever their sums depend on beside the period."""
+        return tuple(self.params[name] for name in ("as_of", "lo", "hi", "parent", "category", "channel"))
+
     def core(self, codes: tuple[str, ...], by: str) -> Core | None:
         """What the cells can say of these indicators (one cohort, unit and clock); None: nothing."""
         i = CATALOGUE[codes[0]]
@@ -263,6 +275,8 @@ class Cells:
             return None
         if i.cohort == "open":
             return self._now(line, codes, by)
+        if by == "ageing":
+            return None
         found = self.pieces(by, past=i.cohort == "due")
         if found is None:
             return None
@@ -273,7 +287,7 @@ class Cells:
 
     def _now(self, line: Line, codes: tuple[str, ...], by: str) -> Core | None:
         """What is open now has no period; of what is late, limits of the days before today."""
-        if line.cohort == "late5" and not self.home or not {"day", "week", "month"} <= set(_STEPS[by]):
+        if line.cohort == "late5" and not self.home or not {"day", "week", "month"} <= set(_STEPS[by]) and (by != "ageing" or line.cohort != "late" or not self.alike):
             return None
         each = self._each(by)
         grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each) and (g.step == "day" or line.cohort == "open")), None)
@@ -300,7 +314,7 @@ class Cells:
             return None
         start, end = whole
         best: Piece | None = None
-        for grain in grains:
+        for grain in sorted(grains, key=lambda one: one.cells):          # of two that cover as much of the period the one with fewer cells
             found = _within(start, end, grain.step) if grain.level >= self.level and set(each) <= set(grain.each) and grain.step in _STEPS[by] else None
             if found and (best is None or (found[1] - found[0]).days > (best.last - best.first).days):
                 best = Piece(grain, found[0].date(), found[1].date())
@@ -322,11 +336,12 @@ class Cells:
         return kept[0] if len(kept) == 1 else Piece(FACTS, start.date(), end.date())
 
 
-def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece, by: str) -> list[Row]:
-    """Histograms of these days, without touched complaints: rows (grp, name, day, value, n). The day is told only of those that depend on two days; of the
-    others null."""
-    params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched}
-    return list(conn.execute(_spread_statement(names, by, piece.grain is FACTS, bool(cells.touched)), params))
+def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece, by: str, most: int = 10_000) -> list[Row]:
+    """Histograms of these days, without touched complaints: rows (grp, name, day, value, n), of values up to `most`. The day is told only of those that depend on
+    two days; of the others null."""
+    params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched, "most": most}
+    return db.once(conn, ("spread", names, piece, by, most, *cells.question),
+                   lambda: list(conn.execute(_spread_statement(names, by, piece.grain is FACTS, bool(cells.touched)), params)))
 
 
 def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
@@ -377,7 +392,7 @@ def _spread_statement(names: tuple[str, ...], by: str, facts: bool, touched: boo
            and {SCOPE.format(label=LABEL[one.label].format("f"))}""" for one in some]
 
     cells = f"""select r.line, r.place, r.day, r.category_id, r.channel_id, u.place - 1 as value, u.n
-              from rollup as r cross join lateral unnest(r.n) with ordinality as u(n, place)
+              from rollup as r cross join lateral unnest(r.n[1:(:most) + 1]) with ordinality as u(n, place)
              where r.line in ({", ".join(str(one.number) for one in some)}) and r.grain = :grain and r.day >= :first and r.day < :last and r.place between :lo and :hi
                and u.n <> 0"""
     parts = of_facts("<> all", 1) if facts else [cells, *(of_facts("= any", -1) if touched else [])]
@@ -436,14 +451,18 @@ def _columns(lines: tuple[Line, ...], codes: tuple[str, ...], count: Callable[[L
 
 
 def counted(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
-    """<code>_den and <code>_num by group, of each piece, without touched complaints."""
+    """<code>_den and <code>_num by group, of each piece, without touched complaints. Nobody may change them: what is asked again in a transaction is the same."""
     found = []
     for piece in core.pieces:
-        params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched}
-        found.append(pd.read_sql(_fact_statement(core.lines, codes, by) if piece.grain is FACTS else _cell_statement(core.lines, codes, by), conn, params=params, index_col="grp"))
-        if cells.touched and piece.grain is not FACTS:
-            found.append(_stored(conn, cells, core.lines, piece, codes, by))
+        found += db.once(conn, ("counted", core.lines, piece, codes, by, *cells.question), lambda: _counted(conn, cells, core.lines, piece, codes, by))
     return found
+
+
+def _counted(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piece, codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
+    params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched}
+    statement = _fact_statement(lines, codes, by) if piece.grain is FACTS else _cell_statement(lines, codes, by)
+    found = [pd.read_sql_query(statement, conn, params=params, index_col="grp")]
+    return found + ([_stored(conn, cells, lines, piece, codes, by)] if cells.touched and piece.grain is not FACTS else [])
 
 
 @cache
@@ -513,7 +532,13 @@ def _group(conn: Connection, by: str, params: dict) -> Callable[[int, date, Row]
     return {"all": lambda place, day, fact: "all", "category_id": lambda place, day, fact: fact.category_id, "channel_id": lambda place, day, fact: fact.channel_id,
             "category": lambda place, day, fact: names("category")[fact.category_id], "channel": lambda place, day, fact: names("channel")[fact.channel_id],
             "category_channel": lambda place, day, fact: fact.category_id * 1000 + fact.channel_id, "week": lambda place, day, fact: week(day),
-            "month": lambda place, day, fact: f"{day:%Y-%m}", "category_day": lambda place, day, fact: f"{fact.category_id} {day}"}[by]
+            "month": lambda place, day, fact: f"{day:%Y-%m}", "ageing": lambda place, day, fact: _age(conn, day, params), "category_day": lambda place, day, fact: f"{fact.category_id} {day}"}[by]
+
+
+def _age(conn: Connection, day: date, params: dict) -> int:
+    """The group of what fell due on that day and is late now."""
+    old = db.once(conn, ("old", day), lambda: conn.execute(text(f"select {_OLD.replace('r.day', ':day')}"), {**{name: params[name] for name in ("as_of", "zone")}, "day": day}).scalar_one())
+    return next((age for age, most in enumerate(AGES) if old <= most), len(AGES))
 
 
 @cache

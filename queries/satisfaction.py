@@ -38,9 +38,9 @@ def calls(conn: Connection, code: str, *, as_of: datetime, start: datetime, end:
                   limit=limit, parent=None) | within(conn, unit)
     cells = rollups.serving(conn, params, "all")
     if cells is None:
-        return pd.read_sql(_calls(code, few=False), conn, params=params)
+        return pd.read_sql_query(_calls(code, few=False), conn, params=params)
     among = rollups.among(conn, cells, code, limit)
-    rows = pd.read_sql(_calls(code, few=True), conn, params=params | {"among": among})
+    rows = pd.read_sql_query(_calls(code, few=True), conn, params=params | {"among": among})
     if len(among) < limit or rows.empty:           # they are all there are
         return rows
     total = figures.counts(conn, (code,), as_of=as_of, start=start, end=end, unit=unit, category=category, channel=channel, source=source, zone=zone)

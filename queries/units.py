@@ -16,7 +16,7 @@ _TREE = text("""
 
 def tree(conn: Connection) -> pd.DataFrame:
     """The units of the viewer's scope in tree order: unit_id, parent_id, kind, name, short, name_en, short_en, level, label, label_end, focus, active."""
-    return pd.read_sql(_TREE, conn)
+    return pd.read_sql_query(_TREE, conn)
 
 
 def version(conn: Connection) -> int:
@@ -26,13 +26,13 @@ def version(conn: Connection) -> int:
 
 def categories(conn: Connection) -> pd.DataFrame:
     """Categories in use: category_id, code, name, name_en, complexity, pack."""
-    return pd.read_sql(text("""select category_id, code, name, name_en, complexity, pack from category k
+    return pd.read_sql_query(text("""select category_id, code, name, name_en, complexity, pack from category k
                                 where k.pack in (select pack from source) order by pack, sort, name"""), conn)
 
 
 def channels(conn: Connection) -> pd.DataFrame:
     """Channels in use: channel_id, code, name, name_en, pack."""
-    return pd.read_sql(text("""select channel_id, code, name, name_en, pack from channel k
+    return pd.read_sql_query(text("""select channel_id, code, name, name_en, pack from channel k
                                 where k.pack in (select pack from source) order by pack, sort, name"""), conn)
 
 
@@ -50,14 +50,14 @@ def _longest(conn: Connection, as_of: datetime, moment: datetime, where: dict) -
     """Working days late of the one longest overdue at `moment`, by group: among what is open now and what has left since."""
     params = where | figures.within(conn, where["unit"]) | {"as_of": as_of}
     cells, at = rollups.serving(conn, params, "child"), params | {"as_of": moment, "touched": None}
-    found = [pd.read_sql(_LEFT_LATE, conn, params=at, index_col="grp")]
+    found = [pd.read_sql_query(_LEFT_LATE, conn, params=at, index_col="grp")]
     days = cells and cells.home and rollups.earliest(conn, cells, moment.astimezone(ZoneInfo(where["zone"])).date() + timedelta(days=1))
     if not cells or days in (None, False):
-        found.append(pd.read_sql(_OPEN_LATE, conn, params=at, index_col="grp"))
+        found.append(pd.read_sql_query(_OPEN_LATE, conn, params=at, index_col="grp"))
     else:                                     # the cells know the earliest day: from there the index finds the first that was there already
-        found.append(pd.read_sql(_EARLIEST, conn, params=at | {"groups": list(days), "days": list(days.values())}, index_col="grp"))
+        found.append(pd.read_sql_query(_EARLIEST, conn, params=at | {"groups": list(days), "days": list(days.values())}, index_col="grp"))
         if cells.again:
-            found.append(pd.read_sql(_OPEN_LATE, conn, params=at | {"touched": cells.again}, index_col="grp"))
+            found.append(pd.read_sql_query(_OPEN_LATE, conn, params=at | {"touched": cells.again}, index_col="grp"))
     return pd.concat([some for some in found if len(some)] or found[:1])["longest"].groupby(level=0).max()
 
 

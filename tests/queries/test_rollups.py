@@ -245,15 +245,37 @@ def test_lists_of_few_and_complaints_of_a_source_are_the_same(office, owner, mon
     assert found > 100 and served > 50
 
 
-def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch):
-    owner.execute(text("""                         -- overdue, urgent by this and that, some on one day
+def overdue_ones(owner, letter: str):
+    """Forty more, overdue, urgent by this and that, some on one day, some for weeks and some since yesterday; folded."""
+    owner.execute(text("""
         insert into complaint (source_id, complaint_no, pack, calendar_id, received_at, category_id, channel_id, unit_id, accepting_unit_id, about_unit_id, title, major, media_level, repeat_of)
-        select source_id, 'U' || n, pack, calendar_id, now() - make_interval(days => 100 + n::int / 3), category_id, channel_id, unit_id, accepting_unit_id, about_unit_id, title,
+        select source_id, :letter || n, pack, calendar_id, now() - make_interval(days => case when n % 2 = 0 then 100 + n::int / 3 else 16 + n::int end), category_id, channel_id, unit_id, accepting_unit_id, about_unit_id, title,
                n % 5 = 0, (n % 7) / 6, case n % 4 when 1 then complaint_id end
-          from (select c.*, row_number() over (order by complaint_id) as n from complaint c where not restricted order by complaint_id limit 40) c"""))
+          from (select c.*, row_number() over (order by complaint_id) as n from complaint c where not restricted order by complaint_id limit 40) c"""), {"letter": letter})
     owner.commit()
     while fold(owner) > 0:
         pass
+
+
+def test_how_late_and_what_nobody_dispatched_are_the_same(office, owner, monkeypatch):
+    overdue_ones(owner, "A")
+    found = served = 0
+    for seed, login in enumerate(LOGINS):
+        touch(owner, 20 + seed)
+        viewer = db.viewer_of(office, login)
+        as_of = db.tick(office, viewer)[1]
+        if seed % 2:
+            fold(owner)
+        with db.reading(office, viewer) as conn:
+            for (code, by), more in product((("overdue_list", "ageing"), ("overdue_open", "ageing"), ("not_dispatched", "all"), ("not_dispatched", "category")), ({}, {"category": 1}, {"unit": 2})):
+                one, two, used = both(conn, monkeypatch, lambda conn: figures.counts(conn, (code,), by=by, as_of=as_of, **figures.NO_PERIOD, **more))
+                assert same(one, two), (login, code, by, more, one, two)
+                found, served = found + int(one.to_numpy().sum()), served + used
+    assert found > 100 and served > 20
+
+
+def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch):
+    overdue_ones(owner, "U")
     touch(owner, 6)
     found = served = none = 0
     for login in LOGINS:
