@@ -177,7 +177,18 @@ def _note(held: Held, query: Callable, args: tuple, params: dict, found: Any) ->
         held.noted = True
         asked = (LISTS[query], args, {name: value for name, value in params.items() if name not in _LIST_ONLY})
         if asked != held.asked:
-            held.asked, held.ids = asked, listed(asked, st.session_state.tick[0], held.moment)
+            known, ids = _ids(found)
+            held.asked, held.ids = asked, ids if known else listed(asked, st.session_state.tick[0], held.moment)
+
+
+def _ids(found: Any) -> tuple[bool, frozenset[int] | None]:
+    """Whether what a page read of a list says which complaints are in it, and which (None for too many)."""
+    if isinstance(found, list):                              # lines of the ledger
+        return True, frozenset(found)
+    total = int(found["total"].iloc[0]) if len(found) else 0
+    if total > complaints.CAP:
+        return True, None
+    return len(found) == total, frozenset(found["complaint_id"]) if total else frozenset()
 
 
 @st.cache_data(max_entries=32, ttl=10, show_spinner=False, hash_funcs={FunctionType: _name})

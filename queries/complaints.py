@@ -146,17 +146,19 @@ def _cells(conn: Connection, code: str, as_of: datetime, asked: dict) -> "rollup
     return rollups.serving(conn, params, "all")
 
 
-def _total(conn: Connection, code: str, cells: "rollups.Cells", asked: dict) -> int:
-    """How many complaints the list has that nothing narrows but place, period, category and channel."""
+def _total(conn: Connection, code: str, cells: "rollups.Cells", asked: dict, part: str = "den") -> int:
+    """How many complaints the list has that nothing narrows but place, period, category and channel, and the part of a rate."""
     p, place = cells.params, {name: asked[name] for name in ("unit", "category", "channel") if name in asked}
     if code == "backlog":
         return int(stocks(conn, (p["as_of"].astimezone(ZoneInfo(p["zone"])),), **place).backlog.iloc[0])
-    return int(counts(conn, (code,), as_of=p["as_of"], start=p["start"], end=p["end"], zone=p["zone"], **place)[f"{code}_den"].iloc[0])
+    n = counts(conn, (code,), as_of=p["as_of"], start=p["start"], end=p["end"], zone=p["zone"], **place).iloc[0]
+    den, num = int(n[f"{code}_den"]), int(n.get(f"{code}_num", n[f"{code}_den"]))
+    return {"den": den, "num": num, "rest": den - num}[part]
 
 
-def _whole_list(asked: dict) -> bool:
-    """Nothing but place, period, category and channel narrows it, and it is in its usual order."""
-    return all(asked.get(name) in (None, usual) for name, usual in (("part", "den"), ("sort", "urgent"), ("state", None), ("ageing", None), ("mark", None)))
+def _whole_list(asked: dict, **usual: str) -> bool:
+    """Nothing but place, period, category and channel narrows it, and what else is asked is what is usual."""
+    return all(asked.get(name) in (None, usual.get(name)) for name in ("part", "sort", "state", "ageing", "mark") if usual.get(name) != "any")
 
 
 def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int] | None, int | None]:
@@ -165,11 +167,18 @@ def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict)
     cells = _cells(conn, code, as_of, asked)
     if cells is None:
         return None, None
-    if code in rollups.LISTED and code not in _BY_CALL and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked):
+    if code in rollups.LISTED and code not in _BY_CALL and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked, part="den", sort="urgent"):
         among = rollups.among(conn, cells, code, most)
         return among, None if len(among) < most else _total(conn, code, cells, asked)
-    short = CATALOGUE[code].cohort in rollups.PERIODIC and _total(conn, code, cells, asked) <= SHORT
-    return rollups.counting(conn, cells, code) if short else None, None
+    if CATALOGUE[code].cohort not in rollups.PERIODIC:
+        return None, None
+    if _total(conn, code, cells, asked) <= SHORT:
+        return rollups.counting(conn, cells, code), None
+    if not cells.alike or not _whole_list(asked, part="any", sort="any"):
+        return None, None
+    part, sort = asked.get("part") or "den", asked.get("sort") or "urgent"
+    among = rollups.counting(conn, cells, code, part, sort, most)
+    return among, None if among is None else _total(conn, code, cells, asked, part)
 
 
 def stream(conn: Connection, code: str, *, as_of: datetime, rows: int = 5_000, **asked) -> Iterator[pd.DataFrame]:
@@ -384,9 +393,13 @@ def holders(conn: Connection, complaint_id: int, *, as_of: datetime) -> pd.DataF
 def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[int] | None:
     """Which complaints `listing` lists in all, from the same predicates and at a part of its cost: what came and what went between two moments.
     None for more than CAP."""
-    cells = _cells(conn, code, as_of, asked) if _whole_list(asked | {"sort": None}) else None
-    if cells and _total(conn, code, cells, asked) > CAP:
-        return None
+    cells = _cells(conn, code, as_of, asked)
+    if cells:
+        if _whole_list(asked, part="den", sort="any") and _total(conn, code, cells, asked) > CAP:
+            return None
+        listed = code in rollups.LISTED and code not in _BY_CALL and cells.alike
+        among = rollups.among(conn, cells, code, 1 << 40) if listed else rollups.counting(conn, cells, code, asked.get("part") or "den")
+        asked |= {"ids": tuple(among)} if among is not None else {}
     statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked)
     found = conn.execute(_alone(statement.text), params | {"limit": CAP + 1, "offset": 0}).scalars().all()
     return None if more or len(found) > CAP else frozenset(found)

@@ -171,6 +171,7 @@ class Listed:
 _URGENT = ("f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")
 LISTED = {"low_score": Listed(_bit("low_score"), "about_label", True, f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
           "call_again": Listed(_bit("call_again"), "about_label", True, "f.called_day", "closed_day"),
+          "overdue_open": Listed(_bit("overdue_open"), "charged_label", False, _URGENT[0], _URGENT[1].replace("label", "charged_label"), "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
           "overdue_list": Listed(_bit("overdue_list"), "label", False, *_URGENT, "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
           # what is open has bits of the open line, be they all zero; of a redo that is open no fact tells
           "backlog": Listed(f"f.clock = 'r' and f.bits[{LINES['open', 'responsible', 'r'].number}] is not null", "label", False, *_URGENT, rest="s.clock = 'o'")}
@@ -355,25 +356,44 @@ def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
         whole, within_period = _within(start, end, "day") == (start, end), "and f.closed_day >= :first and f.closed_day < :last"
         params |= {"first": start.date(), "last": end.date() if whole else end.date() + timedelta(days=1)}
         most = most if whole else 1 << 40
-    rest = f"""union all select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.label between :lo and :hi""" if listed.rest else ""
+    rest = f"""union all select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.{listed.label} between :lo and :hi""" if listed.rest else ""
     found = conn.execute(text(f"""(select f.complaint_id from rollup_fact as f where {listed.which} and {listed.today} {within_period} and f.{listed.label} between :lo and :hi
                                       and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
                                     order by {listed.order} fetch first :most rows with ties) {rest}"""), params | {"most": most})
     return sorted({*found.scalars(), *cells.again})
 
 
-def counting(conn: Connection, cells: Cells, code: str) -> list[int] | None:
-    """Complaints that count in this indicator of a cohort, and what was touched, which may; None where facts alone do not say it."""
+# How a list of a cohort is sorted, as far as days tell: the list's own order is a finer one. Days late, with one calendar, from the days themselves.
+_DAYS_LATE = "greatest(0, coalesce(ended.ordinal, today.ordinal) - due.ordinal)"
+_SORTED = {"urgent": f"f.urgent desc, {_DAYS_LATE} desc, f.due_day", "late": f"{_DAYS_LATE} desc, f.due_day", "newest": "f.received_day desc", "oldest": "f.received_day", "due": "f.due_day"}
+_PART = {"den": "true", "num": "{}", "rest": "not ({})"}
+
+
+def counting(conn: Connection, cells: Cells, code: str, part: str = "den", sort: str = "", most: int | None = None) -> list[int] | None:
+    """Complaints that count in this indicator of a cohort, and what was touched, which may; None where facts alone do not say it. With `most` those among which the
+    first so many of the list are, in that order, with all that stand as the last does."""
     i = CATALOGUE[code]
     found = cells.pieces("all", past=i.cohort == "due") if code in LINE_OF and i.cohort in PERIODIC else None
-    if found is None or found[3]:
+    if found is None or found[3] and i.cohort != "due":
         return None
-    _, start, end, _ = found
+    _, start, end, rest = found
     label, day = LABEL[i.unit_of].format("f"), DAY[i.cohort].format("f")
-    rows = conn.execute(text(f"""select f.complaint_id from rollup_fact as f where {_bit(code)} and {day} >= :first and {day} < :last and {label} between :lo and :hi
-                                    and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))"""),
-                        cells.params | {"first": start.date(), "last": end.date(), "touched": cells.touched})
-    return sorted({*rows.scalars(), *cells.again})
+    which = f"""{_bit(code)} and {_PART[part].format(_bit(code, "num") if i.num else "true")} and {day} >= :first and {day} < :last and {label} between :lo and :hi
+                and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))"""
+    params = cells.params | {"first": start.date(), "last": end.date(), "touched": cells.touched, "most": most}
+    if most is None:
+        rows = conn.execute(text(f"select f.complaint_id from rollup_fact as f where {which}"), params).scalars().all()
+    else:
+        first = f"""select f.complaint_id from rollup_fact as f join workday as today on today.day = (:as_of at time zone :zone)::date
+                      left join workday as due on due.day = f.due_day left join workday as ended on ended.day = f.closed_day
+                     where {which}{{}} order by {_SORTED[sort]} fetch first :most rows with ties"""
+        rows = conn.execute(text(first.format(" and f.urgent > 0")), params).scalars().all() if sort == "urgent" else []       # one in eight, by an index of their own
+        rows = rows if len(rows) >= most else conn.execute(text(first.format("")), params).scalars().all()
+    beside = [one for one, other in rest for one in conn.execute(_FELL_DUE, params | {"since": one, "until": min(other, params["as_of"])}).scalars()]      # of today: a few thousand at most
+    return sorted({*rows, *beside, *cells.again})
+
+
+_FELL_DUE = text("select s.complaint_id from clock_span as s where s.clock = 'r' and s.due_at >= :since and s.due_at <= :until and s.charged_label between :lo and :hi")
 
 
 @cache
@@ -821,17 +841,26 @@ def install(conn: Connection, zone: str) -> bool:
     digest, statements = compiled()
     head = conn.execute(text("select catalogue, zone, ready from rollup_head")).one_or_none()
     if head is not None and (head.catalogue, head.zone) == (digest, zone):
+        _index_lists(conn)
         return not head.ready
+    _index_lists(conn, anew=True)
     conn.exec_driver_sql(statements.replace("%", "%%"))
     for name in ("rollup_look(bigint[], timestamptz)", "rollup_add(rollup_fact[], rollup_fact[])", "rollup_by_days(int[], int[])",
                  "oversight_counts(timestamptz, timestamptz, timestamptz, int, text)"):
         conn.execute(text(f"revoke execute on function {name} from public"))
-    for code, listed in LISTED.items():
-        conn.execute(text(f"drop index if exists rollup_fact_{code}"))
-        conn.execute(text(f"create index rollup_fact_{code} on rollup_fact ({listed.index}) where {listed.which.replace('f.', '')}"))
     conn.execute(text("delete from rollup_head"))
     conn.execute(text("insert into rollup_head (catalogue, zone) values (:digest, :zone)"), {"digest": digest, "zone": zone})
     return True
+
+
+def _index_lists(conn: Connection, anew: bool = False) -> None:
+    """The indexes of LISTED that are not there; `anew`: all, because bits have other places now."""
+    there = set(conn.execute(text("select indexname from pg_indexes where schemaname = 'desk' and tablename = 'rollup_fact'")).scalars())
+    for code, listed in LISTED.items():
+        if (name := f"rollup_fact_{code}") in there and anew:
+            conn.execute(text(f"drop index {name}"))
+        if name not in there or anew:
+            conn.execute(text(f"create index {name} on rollup_fact ({listed.index}) where {listed.which.replace('f.', '')}"))
 
 
 def build(url: str, *, jobs: int = 2, told: Callable[[int, int], None] = lambda done, total: None) -> int:

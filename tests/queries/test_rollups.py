@@ -299,6 +299,30 @@ def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch)
     assert found > 100 and served > 30 and none > 3
 
 
+def test_the_first_rows_of_a_long_list_of_a_period_are_the_same_in_any_order(office, owner, monkeypatch):
+    overdue_ones(owner, "P")
+    touch(owner, 7)
+    monkeypatch.setattr(complaints, "SHORT", 3)
+    found = served = 0
+    for place, login in enumerate(LOGINS):
+        viewer = db.viewer_of(office, login)
+        as_of = db.tick(office, viewer)[1]
+        if place % 2:
+            fold(owner)
+        midnight = as_of.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+        span = dict(as_of=as_of, start=midnight - timedelta(days=150), end=midnight + timedelta(days=7 * (place % 3)), zone=ZONE.key)
+        with db.reading(office, viewer) as conn:
+            for code, sort, part, more in product(("received", "compliance", "satisfaction"), complaints.SORTS, ("den", "num", "rest"), ({}, {"category": 1}, {"unit": 2})):
+                one, two, used = both(conn, monkeypatch, lambda conn: complaints.listing(conn, code, limit=6, offset=4, sort=sort, part=part, **span, **more))
+                assert one.equals(two), (login, code, sort, part, more)
+                found, served = found + len(one), served + used
+            for code, part, more in product(("received", "compliance", "overdue_open"), ("den", "num", "rest"), ({}, {"channel": 1}, {"state": "E"}, {"sort": "newest", "mark": "repeat"})):
+                one, two, used = both(conn, monkeypatch, lambda conn: complaints.ids(conn, code, part=part, **span, **more))
+                assert one == two, (login, code, part, more)
+                found, served = found + len(one), served + used
+    assert found > 500 and served > 200
+
+
 def test_a_regulator_reads_the_same_months_from_the_cells(office, owner):
     touch(owner, 8)
     as_of = db.tick(office, db.viewer_of(office, "demo-regulator"))[1]
