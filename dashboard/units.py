@@ -104,9 +104,9 @@ def peers(f: Frame, unit: int) -> Units:
     else:
         deep = [one.id for one in f.units.deep[own.level] if one.kind != "unmapped"]
         many = len(deep) >= SIBLINGS and own.kind != "unmapped"
-        found = gather(f, codes, deep, unit, None, "level") if many else gather(f, codes, [unit], own.above, None)
+        found = gather(f, codes, deep, unit, None, "level") if many else gather(f, codes, [unit], own.above, unit)
     if unit not in found.counts.index:
-        found = together([found, gather(f, codes, [unit], own.above, None)])
+        found = together([found, gather(f, codes, [unit], own.above, unit)])
     return found
 
 
