@@ -23,9 +23,9 @@ def name(unit):
     return t("review.own", unit=f.unit_name(unit)) if unit == f.parent else f.unit_name(unit)
 
 
-def rows_of(unit, **params):
-    """The way to a unit's rows; what the stated unit has itself is no list of its own."""
-    return f.link(unit=unit, at=w.moment, **params) if unit != f.parent else None
+def rows_of(unit, code):
+    """The way to a unit's rows, of a stock at its moment; what the stated unit has itself is no list of its own."""
+    return f.link(unit=unit, code=code, **({"at": w.moment} if code in review.STOCKS else {})) if unit != f.parent else None
 
 
 def figures():

@@ -291,7 +291,7 @@ class Cells:
         if line.cohort == "late5" and not self.home or not {"day", "week", "month"} <= set(_STEPS[by]) and (by != "ageing" or line.cohort != "late" or not self.alike):
             return None
         each = self._each(by)
-        grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each) and (g.step == "day" or line.cohort == "open")), None)
+        grain = next((g for g in GRAINS if g.level >= self.level and set(each) <= set(g.each) and (g.step == "day" or g.step == "month" and line.cohort == "open")), None)      # its one day is the first of a month
         if grain is None:
             return None
         today = self.params["as_of"].astimezone(ZoneInfo(self.params["zone"])).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -16,7 +16,6 @@ class Session:
         self._client_state = ClientState(query_string="unit=7", page_script_hash="a hash")
 
     def request_rerun(self, state):
-        assert self._scriptrunner is None, "never beside a run of its reader's"
         PAGES.asked.append((self.id, state))
         self._scriptrunner = object()
         asyncio.get_running_loop().call_later(0.03, self._end)
@@ -72,6 +71,19 @@ def test_it_asks_for_what_the_browser_would_ask_for(pages):
 
 def test_a_page_that_runs_is_left_alone(pages):
     pages.version, pages.open[1]._scriptrunner = 2, object()
+    assert [one for one, _ in prompted(pages)] == ["s0", "s2", "s3"]
+
+
+def test_a_page_whose_reader_acts_meanwhile_is_left_alone(pages):
+    """Between the look and its turn: s1 is to follow s0, whose run its reader answers with a click on s1."""
+    pages.version = 2
+    first, second = pages.open[:2]
+    ended = first._end
+
+    def click():
+        ended()
+        second._scriptrunner = object()
+    first._end = click
     assert [one for one, _ in prompted(pages)] == ["s0", "s2", "s3"]
 
 
