@@ -185,10 +185,10 @@ def _ids(found: Any) -> tuple[bool, frozenset[int] | None]:
     """Whether what a page read of a list says which complaints are in it, and which (None for too many)."""
     if isinstance(found, list):                              # lines of the ledger
         return True, frozenset(found)
-    total = int(found["total"].iloc[0]) if len(found) else 0
-    if total > complaints.CAP:
+    total, ids = int(found["total"].iloc[0]) if len(found) else 0, found.attrs.get("ids", found.get("complaint_id", ()))
+    if total > complaints.CAP or total and bool(found["more"].iloc[0]):
         return True, None
-    return len(found) == total, frozenset(found["complaint_id"]) if total else frozenset()
+    return len(ids) == total, frozenset(ids)
 
 
 @st.cache_data(max_entries=32, ttl=10, show_spinner=False, hash_funcs={FunctionType: _name})

@@ -120,7 +120,7 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     part (den: all, `counted` marks the numerator; num; rest), ids, search: words that must all stand somewhere in what this viewer
     may read of a complaint; sort (of SORTS); zone. Days are working days. Column `total` = how many there are in all; where `more`
     there are others behind them: of a search the newest CAP stand for all, of a list by date the first CAP are counted. Without a limit,
-    or where it has to be `exact`, nothing is left out, whatever it takes.
+    or where it has to be `exact`, nothing is left out, whatever it takes. `attrs["ids"]`, where it is known: all of the list.
     """
     among, total = _first(conn, code, as_of, offset + limit, asked) if limit is not None else (None, None)
     if among is not None:
@@ -129,7 +129,9 @@ def listing(conn: Connection, code: str, *, as_of: datetime, limit: int | None =
     found = params.pop("found")
     if found is not None and limit is not None:    # they come in this order, and nothing narrows them: only those of the page are looked at
         rows = pd.read_sql_query(statement, conn, params=params | {"ids": _array(found[offset:offset + limit]), "limit": limit, "offset": 0})
-        return rows.assign(total=len(found), more=more)
+        rows = rows.assign(total=len(found), more=more)
+        rows.attrs["ids"] = found
+        return rows
     rows = pd.read_sql_query(statement, conn, params=params | {"limit": limit, "offset": offset})
     if params["cap"] and len(rows) and rows["total"].iloc[0] > CAP:
         rows, more = rows.assign(total=CAP), True
