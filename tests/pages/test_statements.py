@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WARM = 3
 # page: (what its address asks for, statements of its cold run at most). What a page reads together is one transaction; a question is asked of the cells and, for
 # what these leave out, of the raw rows. The bank has 40 units on a level: a question for each of them breaks every bound.
-PAGES = {"review": ({"notes": "true"}, 90), "limits": ({}, 102), "overdue": ({}, 62), "satisfaction": ({}, 54), "complaints": ({"code": "received", "period": "last_month"}, 30),
-         "complaint": ({}, 60), "units": ({}, 53), "data": ({}, 112)}
+PAGES = {"review": ({"notes": "true"}, 58), "limits": ({}, 62), "overdue": ({}, 38), "satisfaction": ({}, 40), "complaints": ({"code": "received", "period": "last_month"}, 25),
+         "complaint": ({}, 46), "units": ({}, 40), "data": ({}, 40)}
 
 
 @contextmanager
