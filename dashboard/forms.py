@@ -307,7 +307,7 @@ def cards(rows: pd.DataFrame, f: context.Frame, around: Mapping[str, str], place
             late = late.get(row.state, f"**{t(f'state.{row.state}')}**")
             badges = " ".join(f":gray-badge[{one}]" for one in tables.flags(row.marks))
             st.markdown(f"{late} {badges}　:gray[{literal(f.unit_name(row.unit_id))}]")
-            links.link(literal(row.title), "complaint", {**around, "number": row.complaint_no}, icon=None)
+            links.link(literal(row.title or row.complaint_no), "complaint", {**around, "number": row.complaint_no}, icon=None)
             with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
                 times = t("overdue.urged_times", n=int(row.urges)) if row.urges else t("urge.none")
                 unsigned = "" if not row.urges or row.urge_signed is True else f" **{t('urge.unsigned')}**"

@@ -258,7 +258,7 @@ def cards(rows: pd.DataFrame, f: Frame, around: Mapping[str, str], few: int) -> 
             state = {"E": f":red[**{words.late_by(0 if pd.isna(row.days_late) else int(row.days_late))}**]", "D": f":orange[**{state}**]"}.get(row.state, f"**{state}**")
             badges = " ".join(f":gray-badge[{one}]" for one in tables.flags(row.marks))
             st.markdown(f"{state} {badges}　:gray[{literal(f.unit_name(row.unit_id))}]")
-            links.link(literal(row.title), "complaint", {**around, "number": row.complaint_no}, icon=None)
+            links.link(literal(row.title or row.complaint_no), "complaint", {**around, "number": row.complaint_no}, icon=None)
             ended = t("complaints.card_done", day=day(row.ended_at)) if pd.isna(row.days_open) else (
                 t("complaints.card_limit", day=day(row.due_at)) if not pd.isna(row.due_at) else t("state.N"))
             st.caption(f"{literal(row.complaint_no)}　{t('complaints.card_received', day=day(row.received_at))}　{ended}")

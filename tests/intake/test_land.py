@@ -171,7 +171,7 @@ def test_odd_rows_land_and_are_marked(office):
         ("closed_before_received",), ("future_close",), ("no_category",), ("no_unit",)]
     assert office.one("select kind, parent_id from unit join complaint using (unit_id) where complaint_no = 'A3'") == ("unmapped", None)
     with db.reading(office.urls, db.viewer_of(office.urls, "service")) as conn:
-        assert set(quality.marks(conn, as_of=db.clock(conn))["mark"]) == {"closed_before_received", "future_close", "no_category", "no_unit"}
+        assert set(quality.marks(conn, as_of=db.clock(conn))[1]["mark"]) == {"closed_before_received", "future_close", "no_category", "no_unit"}
 
 
 def test_unknown_units_and_categories_are_created_and_listed(office):

@@ -96,7 +96,7 @@ def files(monkeypatch):
     return offered
 
 
-LISTS = [("demo-supervisor", {"code": "overdue_list"}), ("demo-ningbo", {"code": "compliance", "part": "rest", "period": "last_quarter"}),
+LISTS = [("demo-supervisor", {"code": "overdue_list"}), ("demo-ningbo", {"code": "compliance", "part": "rest", "period": "twelve_months"}),
          ("demo-leader", {"code": "found", "q": "挂失"}), ("demo-unit", {"code": "found"}), ("demo-service", {"code": "found", "sort": "oldest"}),
          ("demo-department", {"code": "found", "state": "B", "sort": "late"}), ("demo-discipline", {"code": "found"}),
          ("demo-department", {"code": "due", "period": "last_quarter"}), ("demo-leader", {"line": "received", "period": "last_month"})]
