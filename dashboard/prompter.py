@@ -36,22 +36,27 @@ async def prompt(every: float, look: Callable[[Viewer], int | None], shown: Call
 
 async def _round(look: Callable, shown: Callable, asked: dict[str, float]) -> None:
     """One look, and a run of each page that shows another version."""
-    following = {session: shows for session in _idle() if (shows := shown(session)) is not None}
+    following = {session: shows for session in _open() if _rests(session) and (shows := shown(session)) is not None}
     for gone in asked.keys() - {session.id for session in following}:
         del asked[gone]
     if not following:
         return
     version = await run_in_threadpool(look, next(iter(following.values()))[1])
     for session, (fragment, _, has) in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
-        if has != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and session in _idle():
+        if has != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and _rests(session):
             asked[session.id] = time.monotonic()
             _ask(session, fragment)
             await _ended(session)
 
 
-def _idle() -> list[AppSession]:
-    """Those that somebody has open and of which nothing runs."""
-    return [info.session for info in get_instance()._session_mgr.list_active_sessions() if info.session._scriptrunner is None] if Runtime.exists() else []
+def _open() -> list[AppSession]:
+    """Pages that somebody has open."""
+    return [info.session for info in get_instance()._session_mgr.list_active_sessions()] if Runtime.exists() else []
+
+
+def _rests(session: AppSession) -> bool:
+    """Nothing of it runs, and it is still open."""
+    return session._scriptrunner is None and get_instance().is_active_session(session.id)
 
 
 def _ask(session: AppSession, fragment: str) -> None:

@@ -10,9 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from queries import rollups
 from queries.figures import NARROW, _where, counts, stocks, within
-from queries.indicators import CATALOGUE, URGENT, facts
+from queries.indicators import CATALOGUE, PART, URGENT, facts
 
-PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
 LIMIT = 500         # rows of a list that is not asked for in full: more nobody reads on a screen, and each costs a page as much as ten figures
 CAP = 10_000        # counted up to here; beyond it a list says "more than"
 SHORT = 5_000       # a list that is counted first, and then looked up complaint by complaint

@@ -322,6 +322,8 @@ for _one, _other in PAIRS:
     DATES[f"{_one}_or_{_other}"] = "s.received_at"
 CATALOGUE |= {i.code: i for i in _differences()}
 DIFFERENT = {f"{one}_not_{other}": (one, other, False) for pair in PAIRS for one, other in (pair, pair[::-1])} | {f"{one}_or_{other}": (one, other, True) for one, other in PAIRS}
+# A part of an indicator, from its two predicates: all, the numerator, what is not in it.
+PART = {"den": "({den})", "num": "({den}) and ({num})", "rest": "({den}) and not coalesce(({num}), false)"}
 # What makes a complaint urgent, the weightiest first: the order of lists, and of the facts that their first rows are found by.
 URGENT = ("c.channel_kind in ('regulator', 'central_bank')", "c.media_level > 0", "c.major", "c.repeat_of is not null")
 DEFECTS = tuple(code for code in CATALOGUE if code.startswith("defect_"))

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, TextClause, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from queries import db
-from queries.indicators import BASES, CATALOGUE, PAIRS, URGENT, facts
+from queries.indicators import BASES, CATALOGUE, PAIRS, PART, URGENT, facts
 
 SHIFTS = {-1: 63, 0: 55, 1: 39, 2: 25}     # a label cut off here is the unit above it at level 0, 1, 2 (unit_width); at 63 nothing is left: all together
 DEEPEST = 2
@@ -189,14 +189,14 @@ _STEPS = {"all": ("day", "week", "month"), "child": ("day", "week", "month"), "l
           "category_day": ("day",), "ageing": ("day",)}                                      # a group -> the steps of time that it can be put together from
 AGES = (0, 3, 5, 10, 30)                      # working days late up to which it is this old, 5 is the step to 拟通报: as many groups, and one for what is older
 AGE = f"case {' '.join(f'when {{0}} <= {most} then {age}' for age, most in enumerate(AGES))} else {len(AGES)} end"
-_OLD = "(select w.ordinal from workday as w where w.day = (:as_of at time zone :zone)::date) - (select w.ordinal from workday as w where w.day = r.day)"      # of the one calendar
+_OLD = """coalesce((select w.ordinal from workday as w where w.day = (:as_of at time zone :zone)::date) - (select w.ordinal from workday as w where w.day = {}), 0)"""      # of the one calendar
 _BELOW = {"child": 1, "child_week": 1, "level": 0}
 _GROUP = {"all": "cast('all' as text)", "child": "place.group_id", "level": "place.group_id", "category_id": "r.category_id", "channel_id": "r.channel_id",
           "category": "(select k.name from category as k where k.category_id = r.category_id)",
           "channel": "(select k.name from channel as k where k.channel_id = r.channel_id)", "category_channel": "r.category_id * 1000 + r.channel_id",
           "week": "to_char(date_trunc('week', r.day), 'YYYY-MM-DD')", "month": "to_char(r.day, 'YYYY-MM')",
           "child_week": "place.group_id || ' ' || to_char(date_trunc('week', r.day), 'YYYY-MM-DD')",
-          "category_day": "r.category_id || ' ' || to_char(r.day, 'YYYY-MM-DD')", "ageing": AGE.format(f"({_OLD})")}
+          "category_day": "r.category_id || ' ' || to_char(r.day, 'YYYY-MM-DD')", "ageing": AGE.format(_OLD.format("r.day"))}
 _FILTERS = """(cast(:category as int) is null or r.category_id = cast(:category as int))
        and (cast(:channel as int) is null or r.channel_id = cast(:channel as int))"""
 
@@ -366,7 +366,6 @@ def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
 # How a list of a cohort is sorted, as far as days tell: the list's own order is a finer one. Days late, with one calendar, from the days themselves.
 _DAYS_LATE = "greatest(0, coalesce(ended.ordinal, today.ordinal) - due.ordinal)"
 _SORTED = {"urgent": f"f.urgent desc, {_DAYS_LATE} desc, f.due_day", "late": f"{_DAYS_LATE} desc, f.due_day", "newest": "f.received_day desc", "oldest": "f.received_day", "due": "f.due_day"}
-_PART = {"den": "true", "num": "{}", "rest": "not ({})"}
 
 
 def counting(conn: Connection, cells: Cells, code: str, part: str = "den", sort: str = "", most: int | None = None) -> list[int] | None:
@@ -378,7 +377,7 @@ def counting(conn: Connection, cells: Cells, code: str, part: str = "den", sort:
         return None
     _, start, end, rest = found
     label, day = LABEL[i.unit_of].format("f"), DAY[i.cohort].format("f")
-    which = f"""{_bit(code)} and {_PART[part].format(_bit(code, "num") if i.num else "true")} and {day} >= :first and {day} < :last and {label} between :lo and :hi
+    which = f"""{PART[part].format(den=_bit(code), num=_bit(code, "num") if i.num else "true")} and {day} >= :first and {day} < :last and {label} between :lo and :hi
                 and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))"""
     params = cells.params | {"first": start.date(), "last": end.date(), "touched": cells.touched, "most": most}
     if most is None:
@@ -387,13 +386,12 @@ def counting(conn: Connection, cells: Cells, code: str, part: str = "den", sort:
         first = f"""select f.complaint_id from rollup_fact as f join workday as today on today.day = (:as_of at time zone :zone)::date
                       left join workday as due on due.day = f.due_day left join workday as ended on ended.day = f.closed_day
                      where {which}{{}} order by {_SORTED[sort]} fetch first :most rows with ties"""
-        rows = conn.execute(text(first.format(" and f.urgent > 0")), params).scalars().all() if sort == "urgent" else []       # one in eight, by an index of their own
+        rows = conn.execute(text(first.format(" and f.urgent > 0")), params).scalars().all() if sort == "urgent" else []       # one in fifteen, by an index of their own
         rows = rows if len(rows) >= most else conn.execute(text(first.format("")), params).scalars().all()
-    beside = [one for one, other in rest for one in conn.execute(_FELL_DUE, params | {"since": one, "until": min(other, params["as_of"])}).scalars()]      # of today: a few thousand at most
+    fell_due = text(f"select s.complaint_id from clock_span as s where s.clock = '{i.clock}' and s.due_at >= :since and s.due_at <= :until and {LABEL[i.unit_of].format('s')} between :lo and :hi")
+    beside = [one for one, other in rest for one in conn.execute(fell_due, params | {"since": one, "until": min(other, params["as_of"])}).scalars()]      # of today: a few thousand at most
     return sorted({*rows, *beside, *cells.again})
 
-
-_FELL_DUE = text("select s.complaint_id from clock_span as s where s.clock = 'r' and s.due_at >= :since and s.due_at <= :until and s.charged_label between :lo and :hi")
 
 
 @cache
@@ -557,7 +555,7 @@ def _group(conn: Connection, by: str, params: dict) -> Callable[[int, date, Row]
 
 def _age(conn: Connection, day: date, params: dict) -> int:
     """The group of what fell due on that day and is late now."""
-    old = db.once(conn, ("old", day), lambda: conn.execute(text(f"select {_OLD.replace('r.day', ':day')}"), {**{name: params[name] for name in ("as_of", "zone")}, "day": day}).scalar_one())
+    old = db.once(conn, ("old", day), lambda: conn.execute(text(f"select {_OLD.format(':day')}"), {"as_of": params["as_of"], "zone": params["zone"], "day": day}).scalar_one())
     return next((age for age, most in enumerate(AGES) if old <= most), len(AGES))
 
 

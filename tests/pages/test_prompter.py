@@ -34,7 +34,7 @@ def pages(monkeypatch):
     """The open pages (`pages.open`), the latest version, whom was asked."""
     vars(PAGES).update(open=[Session(f"s{number}") for number in range(4)], version=1, asked=[], looks=0)
     manager = SimpleNamespace(list_active_sessions=lambda: [SimpleNamespace(session=one) for one in PAGES.open])
-    monkeypatch.setattr(prompter, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
+    monkeypatch.setattr(prompter, "get_instance", lambda: SimpleNamespace(_session_mgr=manager, is_active_session=lambda one: one in {page.id for page in PAGES.open}))
     monkeypatch.setattr(prompter.Runtime, "exists", staticmethod(lambda: True))
     return PAGES
 

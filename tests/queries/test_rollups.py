@@ -335,11 +335,11 @@ def test_the_first_rows_of_a_long_list_of_a_period_are_the_same_in_any_order(off
         midnight = as_of.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
         span = dict(as_of=as_of, start=midnight - timedelta(days=150), end=midnight + timedelta(days=7 * (place % 3)), zone=ZONE.key)
         with db.reading(office, viewer) as conn:
-            for code, sort, part, more in product(("received", "compliance", "satisfaction"), complaints.SORTS, ("den", "num", "rest"), ({}, {"category": 1}, {"unit": 2})):
+            for code, sort, part, more in product(("received", "compliance", "satisfaction", "dispatch_on_time"), complaints.SORTS, ("den", "num", "rest"), ({}, {"category": 1}, {"unit": 2})):
                 one, two, used = both(conn, monkeypatch, lambda conn: complaints.listing(conn, code, limit=6, offset=4, sort=sort, part=part, **span, **more))
                 assert one.equals(two), (login, code, sort, part, more)
                 found, served = found + len(one), served + used
-            for code, part, more in product(("received", "compliance", "overdue_open"), ("den", "num", "rest"), ({}, {"channel": 1}, {"state": "E"}, {"sort": "newest", "mark": "repeat"})):
+            for code, part, more in product(("received", "compliance", "dispatch_on_time", "redo_on_time", "overdue_open"), ("den", "num", "rest"), ({}, {"channel": 1}, {"state": "E"}, {"sort": "newest", "mark": "repeat"})):
                 one, two, used = both(conn, monkeypatch, lambda conn: complaints.ids(conn, code, part=part, **span, **more))
                 assert one == two, (login, code, part, more)
                 found, served = found + len(one), served + used
