@@ -10,11 +10,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from queries import db
 
 EVERY = 1.0         # seconds between two folds; readers do not wait for one, it only keeps short what they read raw
-MOST = 2_000        # complaints a fold
+MOST = 20_000       # complaints a fold: the more at once, the more of them share a cell
 
 
 def fold(url: str, stop: Event) -> None:
-    """Fold touched complaints into the cells until `stop` is set, as the login of `url`. At most half of the time, so that writers keep the machine."""
+    """Fold touched complaints into the cells until `stop` is set, as the login of `url`."""
     log = logging.getLogger(__name__)
     while not stop.is_set():
         began = time.monotonic()
@@ -24,4 +24,4 @@ def fold(url: str, stop: Event) -> None:
         except (DBAPIError, PoolTimeout) as error:             # the server is away or restarts: tried again, nothing is lost
             log.warning("roll-ups: a fold failed (%s)", type(error).__name__)
             folded = 0
-        stop.wait(time.monotonic() - began if folded >= MOST // 2 else EVERY)
+        stop.wait(min(EVERY, time.monotonic() - began) if folded >= MOST // 2 else EVERY)

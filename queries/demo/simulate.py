@@ -29,7 +29,7 @@ from queries.demo.load import PACK, SOURCE, ZONE
 from queries.viewer import Viewer
 
 LIKE = 4_000                # so many of the latest complaints show who is complained about, what of, and how
-AHEAD = 40                  # so many complaints are looked up at a time for one kind of change
+AHEAD = 400                 # so many complaints are looked up at a time for one kind of change: the look costs a hundred times what a change does
 SAY = 5                     # seconds between two lines
 PATIENCE = 20               # failures one after the other before it gives up
 EVEN = 3                    # so many more complaints may have entered than left, or left than entered
