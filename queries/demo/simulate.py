@@ -29,7 +29,8 @@ from queries.demo.load import PACK, SOURCE, ZONE
 from queries.viewer import Viewer
 
 LIKE = 4_000                # so many of the latest complaints show who is complained about, what of, and how
-AHEAD = 400                 # so many complaints are looked up at a time for one kind of change: the look costs a hundred times what a change does
+AHEAD = 4_000               # so many complaints are looked up at a time for one kind of change: the look costs what dozens of changes do
+LOOKING = 0.2               # share of the time that looks may take, after the first two seconds of them: else another kind of change is made
 SAY = 5                     # seconds between two lines
 PATIENCE = 20               # failures one after the other before it gives up
 EVEN = 3                    # so many more complaints may have entered than left, or left than entered
@@ -157,6 +158,7 @@ class Simulation:
                      if self.category[row.category_id].code in self.matters]
         self.people = [units.person(self.rng) for _ in range(2_000)]
         self.waiting: dict[str, list[Row]] = {}
+        self.began, self.looked = time.monotonic(), -2.0     # since when; seconds that looks took beyond the first two
         self.open = 0                                        # how many more complaints entered than left
         self.acts: dict[str, Callable[[Connection, datetime], bool]] = {what: getattr(self, f"_{what}") for what in SHARES}
 
@@ -415,7 +417,10 @@ class Simulation:
                 one = waiting.pop()
                 if fits(one) and conn.execute(_HOLD, {"id": one.complaint_id}).scalar_one():
                     return one
+            if self.looked > LOOKING * ((began := time.monotonic()) - self.began):
+                return None
             self.waiting[what] = conn.execute(_FIND[what], {"source": self.source.source_id, "now": at, "n": AHEAD}).all()[::-1]
+            self.looked += time.monotonic() - began
         return None
 
     def _update(self, conn: Connection, id_: int, values: str, unless: str, **params: Any) -> bool:
