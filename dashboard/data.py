@@ -19,7 +19,7 @@ from queries.viewer import Viewer
 # What a page lists, and the query that says which complaints those are at another moment.
 LISTS: dict[Callable, Callable] = {complaints.listing: complaints.ids, ledger.rows: ledger.rows}
 KEPT: set[Callable] = {complaints.listing, complaints.by_id, ledger.rows, figures.counts}   # what was read once for a page of rows stays
-KEEP = 20
+KEEP = 40
 _LIST_ONLY = ("as_of", "limit", "offset", "sort", "exact")
 
 
@@ -55,6 +55,11 @@ class Held:
     complaint: int | None = None                # or the one complaint it shows
     kept: dict[str, Any] = field(default_factory=dict, repr=False)      # what was read for it
     noted: bool = False                         # in this run: the first list a page reads is the one it shows
+
+    def keep(self, place: str, found: Any) -> None:
+        self.kept[place] = found
+        if len(self.kept) > KEEP:
+            del self.kept[next(iter(self.kept))]
 
 
 def hold(question: tuple | None) -> Held | None:
@@ -121,9 +126,7 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
     if held:
         _note(held, query, args, params, found)
     if place:
-        held.kept[place] = found
-        if len(held.kept) > KEEP:
-            del held.kept[next(iter(held.kept))]
+        held.keep(place, found)
         return deepcopy(found)
     return found
 
@@ -136,13 +139,15 @@ def _speaks_of_a_moment(query: Callable) -> bool:
 def derived(make: Callable, *given: Any, key: object = (), rows: bool = True, since: int | None = None) -> Any:
     """``make(*given)``, which reads by ``read``: kept like what it reads, by viewer scope and tick, so that a rerun neither reads
     nor works it out again. ``key`` says what else it depends on: everything in ``given`` that two viewers of one scope may have
-    differently. One object for all: nobody may change it. A page that stays with its moment (``hold``) has rows of its own and works
-    out anew; ``rows=False``: what is read does not stay. ``since``: a number that changes when, and only when, what is read does; it
+    differently. One object for all: nobody may change it. A page that stays with its moment (``hold``) has rows of its own, and what it
+    made of them; ``rows=False``: what is read does not stay. ``since``: a number that changes when, and only when, what is read does; it
     stands in for the tick.
     """
-    if rows and st.session_state.get("held") is not None:
-        return _together(make, given)
-    place = f"{_name(make)} {_scope(session.viewer())} {words.language()} {key!r}"
+    place, held = f"{_name(make)} {_scope(session.viewer())} {words.language()} {key!r}", st.session_state.get("held")
+    if rows and held is not None:
+        if place not in held.kept:
+            held.keep(place, _together(make, given))
+        return held.kept[place]
     if since is not None:
         return _standing(place=f"{place} {since}", _make=make, _given=given)
     return _derived(place=f"{place} {st.session_state.tick[0]}", _make=make, _given=given)

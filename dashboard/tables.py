@@ -9,6 +9,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
@@ -98,6 +99,11 @@ def overdue_rows(rows: pd.DataFrame, unit_name: Callable[[object], str], zone: Z
     }, columns=list(OVERDUE))
 
 
+def arrow(frame: pd.DataFrame) -> pa.Table:
+    """The frame as it is sent: a table that is kept as such is not translated again at every rerun."""
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
 def flags(marks: Sequence[str]) -> list[str]:
     """Codes of marks as words, in the order of urgency."""
     return [t(f"flag.{mark}") for mark in FLAGS if mark in marks]
@@ -137,7 +143,7 @@ def day(moment: object, zone: ZoneInfo) -> str:
     return "" if pd.isna(moment) else words.day(moment.astimezone(zone).date())
 
 
-def pick_table(shown: pd.DataFrame, ids: Sequence[int], config: dict[str, ColumnConfig], name: str,
+def pick_table(shown: pa.Table, ids: Sequence[int], config: dict[str, ColumnConfig], name: str,
                alt: str) -> list[int]:
     """The table with a check box a row: which complaints are ticked. Ticks belong to complaints, not to places: they
     stay where they are when the list changes under them, and survive a change of filter and back."""

@@ -86,10 +86,12 @@ around = {**f.link(code=code, ageing=age, q=search.strip() or None), "back": "ov
 if phone:
     forms.cards(rows, f, around, PLACE, may["urge"], PHONE_ROWS)
 else:
-    shown, ids = tables.overdue_rows(rows, f.unit_name, f.zone, soon), [int(one) for one in rows["complaint_id"]]
+    of = (f.asked, code, age, search)
+    shown = data.derived(tables.overdue_rows, rows, f.unit_name, f.zone, soon, key=of)
+    ids = [int(one) for one in rows["complaint_id"]]
     config = tables.overdue_columns(int(shown["days_late"].max()), soon=soon,
                                     marks=[t(f"flag.{one}") for one in tables.FLAGS], key="number")
-    picked = tables.pick_table(shown, ids, config, "overdue", t("overdue.table_alt", n=total))
+    picked = tables.pick_table(data.derived(tables.arrow, shown, key=of), ids, config, "overdue", t("overdue.table_alt", n=total))
     if clicked := st.session_state.get("number"):
         st.switch_page(navigation.target("complaint"),
                        query_params={**around, "number": rows["complaint_no"].iloc[clicked.row]})

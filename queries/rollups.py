@@ -29,6 +29,7 @@ MOVING = {"received_due"}             # moved by time alone: not a bit of a comp
 # Open and late: (how many working days at least). Which day that was is known beforehand, so that a cell can hold it.
 LATE = {"overdue_open": 0, "overdue_list": 0, "overdue_open_5": 5, "overdue_list_5": 5, "notice_proposed": 5}
 CHUNK = 20_000
+AGAIN = 20_000       # touched complaints up to which they are read again beside the cells; after a large import more wait, and all is read from the raw rows
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ LISTED = {"low_score": Listed(_bit("low_score"), "about_label", True, f"{_bit('l
 
 # -- what a reader takes from the cells ----------------------------------------------------------------------------------------------------
 
-_TOUCHED = text("""select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi) as touched, not exists (select from source as o where o.tz <> :zone) as home,
+_TOUCHED = text("""select rollup_touched(:as_of, :zone, :catalogue, :lo, :hi, :most) as touched, not exists (select from source as o where o.tz <> :zone) as home,
            (select count(*) from calendar) = 1 as alike, about_me() as hidden""")
 _LEVELS = text("""select (select u.level from unit as u where u.label = :lo and u.label_end = :hi) as level,
            (select u.level from unit as u where u.unit_id = cast(:parent as int)) as above""")
@@ -227,7 +228,7 @@ def _since(conn: Connection, params: dict) -> Row:
     known: dict[datetime, Row] = db.once(conn, ("touched", asked["zone"], asked["lo"], asked["hi"]), dict)
     before = max((moment for moment, row in known.items() if moment == asked["as_of"] or moment < asked["as_of"] and row.touched is not None), default=asked["as_of"])
     if before not in known:
-        known[before] = conn.execute(_TOUCHED, asked | {"catalogue": compiled()[0]}).one()
+        known[before] = conn.execute(_TOUCHED, asked | {"catalogue": compiled()[0], "most": AGAIN}).one()
     return known[before]
 
 

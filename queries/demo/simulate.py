@@ -120,8 +120,13 @@ _LIKE = text("""
            c.anonymous, c.malicious
       from complaint c join unit u on u.unit_id = c.about_unit_id and u.kind <> 'unmapped'
      where c.source_id = :source order by c.complaint_id desc limit :n""")
-_SERIAL = text("""select coalesce(max(substr(complaint_no, 10)::int), 0) from complaint_key
-                   where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.' and complaint_no ~ '^\\d{8}-\\d{1,9}$'""")
+# The last one of four digits is the first that an index finds; past 9999 in a day all are looked at.
+_SERIAL = text("""
+    with four as (select substr(complaint_no, 10)::int as n from complaint_key where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.'
+                     and complaint_no ~ '^\\d{8}-\\d{4}$' order by complaint_no desc limit 1)
+    select case when exists (select from four where n < 9999) then (select n from four)
+                else (select coalesce(max(substr(complaint_no, 10)::int), 0) from complaint_key
+                       where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.' and complaint_no ~ '^\\d{8}-\\d{1,9}$') end""")
 _HOLD = text("select pg_try_advisory_xact_lock(hashtext('desk.demo.complaint'), (:id % 2147483647)::int)")
 _ADD = text("""
     insert into complaint (source_id, complaint_no, pack, calendar_id, received_at, dispatched_at, channel_id, channel_kind, category_id,

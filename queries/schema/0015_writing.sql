@@ -24,20 +24,3 @@ begin
 end $$;
 revoke execute on function search_imported() from public;
 create constraint trigger search_imported after insert on import_batch deferrable initially deferred for each row execute function search_imported();
-
--- Readers look at up to so many touched complaints themselves (2,000 before): where an import has just touched more, reading all raw rows in the place of the
--- cells takes minutes of a large bank, and these seconds.
-create or replace function rollup_touched(t timestamptz, zone text, catalogue text, lo bigint, hi bigint, most int default 20000) returns bigint[]
-language plpgsql stable security definer set search_path = desk, pg_temp as $$
-declare ids bigint[];
-begin
-    if not exists (select from rollup_head h where h.ready and h.zone = rollup_touched.zone and h.catalogue = rollup_touched.catalogue)
-       or not exists (select from app_user u where u.user_id = me() and holds(u) and u.role in ('supervisor', 'leader', 'unit'))
-       or not one_range() or not sees_all() and (lo < my_lo() or hi > my_hi()) then      -- beyond the scope some rows are seen, for other reasons than their place
-        return null;
-    end if;
-    ids := array(select complaint_id from rollup_dirty limit 20 * most) || array(select complaint_id from rollup_fact where touched_at > t limit 20 * most);
-    if cardinality(ids) >= 20 * most then return null; end if;
-    ids := array(select distinct id from unnest(ids || about_me()) id);      -- complaints about the reader are in the cells, and not in what the reader sees
-    return case when cardinality(ids) <= most then ids end;
-end $$;

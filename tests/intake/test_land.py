@@ -426,6 +426,18 @@ def test_everything_a_row_can_carry(office):
     assert office.span("A2", "due_at") == makers.end_of("2026-03-16")
 
 
+def test_what_a_file_brings_is_found_with_its_texts_and_without(office):
+    """What search reads is written once for a file, at its end; a row that comes by itself writes its own."""
+    office.bring(RICH_HEADER + "".join(f"A{n},2026-03-02 10:00,甲,violation,,,,{'多收费' * (n % 2)},,,,,,,,,,\n" for n in range(40)), RICH)
+    office.write(lambda conn: makers.make_complaint(conn, received=cn("2026-03-03 10:00"), complaint_no="Z1", title="自己来",
+                                                    unit=conn.execute(text("select unit_id from unit where name = '甲'")).scalar_one()))
+    assert office.all("select complaint_no from complaint c where not exists (select from search_doc d where d.complaint_id = c.complaint_id)") == []
+    holds = "select count(*) from search_doc where search_grams(no, body, received_at) @@ cast(:gram as tsquery)"
+    assert office.one(holds, gram="'多收'") == 20 and office.one(holds, gram="'自己'") == 1
+    office.bring(RICH_HEADER + "A0,2026-03-02 10:00,甲,violation,,,,少退费,,,,,,,,,,\nB1,2026-03-02 10:00,甲,violation,,,,,,,,,,,,,,\n", RICH)
+    assert office.all("select no from search_doc where body like '%少退费%'") == [("a0",)] and office.one("select count(*) from search_doc") == 42
+
+
 def test_what_belongs_to_a_complaint_is_corrected_with_it(office):
     row = RICH_HEADER + "A1,2026-03-02 10:00,甲,violation,,,2026-03-05,{text},{name},1391,{withdrawn},{score},Z9,,,,,\n"
     first = row.format(text="一", name="王", withdrawn="2026-03-03", score="satisfied")

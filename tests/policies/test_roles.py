@@ -121,9 +121,31 @@ def test_the_pool_hands_on_nothing(office):
     with db.reading(urls, db.viewer_of(urls, "lead")) as conn:
         conn.execute(text("select set_config('app.user_id', '1', false)"))
         conn.execute(text("set search_path = pg_temp"))
+        conn.execute(text("select pg_advisory_lock(7)"))
+        conn.execute(text("prepare asked as select 1"))
+        conn.execute(text("listen somebody"))
+        conn.execute(text("set session role r_supervisor"))
+        here = conn.execute(text("select pg_backend_pid()")).scalar_one()
     with db.engine(urls["desk_app"]).connect() as conn:
+        assert conn.execute(text("select pg_backend_pid()")).scalar_one() == here
         assert conn.execute(text("select coalesce(current_setting('app.user_id', true), '')")).scalar_one() == ""
         assert conn.execute(text("show search_path")).scalar_one() == "desk"
+        assert conn.execute(text("select current_user::text = session_user::text and current_user::text <> 'r_supervisor'")).scalar_one()
+        assert conn.execute(text("""select (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())
+                                         + (select count(*) from pg_prepared_statements) + (select count(*) from pg_listening_channels())""")).scalar_one() == 0
+
+
+def test_what_the_database_does_is_not_planned_anew_for_each_transaction(office):
+    """Nothing of a viewer is handed on but how the rules are worked out, which took ten times what they do (0015)."""
+    urls, c = office
+    engine = create_engine(urls["admin"], poolclass=NullPool)
+    with engine.connect() as conn:
+        for name in ("span_of(bigint[])", "eventful(bigint[])"):
+            assert conn.execute(text("select proconfig from pg_proc where oid = to_regprocedure(:f)"), {"f": f"desk.{name}"}).scalar_one() == ["plan_cache_mode=force_generic_plan"]
+    with db.reading(urls, db.viewer_of(urls, "lead")) as conn:      # the same plan under another role and another account: row security is part of it
+        assert len(set(conn.execute(text("select complaint_id from complaint")).scalars())) > 2
+    with db.reading(urls, db.viewer_of(urls, "a")) as conn:
+        assert set(conn.execute(text("select complaint_id from complaint")).scalars()) == {c["mine"], c["moved"]}
 
 
 def test_a_forged_viewer_is_not_believed(office):
