@@ -66,8 +66,9 @@ around = {**st.query_params.to_dict(), **f.link(), **asked.address()}
 if phone:
     listing.cards(rows, f, around, PHONE_ROWS)
 else:
-    table = listing.table(rows, asked, f)
-    st.dataframe(table, hide_index=True, row_height=tables.ROW_HEIGHT, height=tables.height(len(table)), key="list",
+    of = (f.asked, asked, tuple(rows["complaint_id"]))
+    table = data.derived(listing.table, rows, asked, f, key=of)
+    st.dataframe(data.derived(tables.arrow, table, key=of), hide_index=True, row_height=tables.ROW_HEIGHT, height=tables.height(len(table)), key="list",
                  column_config=listing.columns(table, key="open"), alt=t("complaints.table_alt", n=total), placeholder="")
 if total > ROWS:
     st.pagination(-(-total // ROWS), key="page", bind="query-params")
