@@ -136,7 +136,7 @@ def test_what_somebody_sets_for_the_session_is_gone_for_the_next(pooled, stateme
 
 
 def test_a_place_that_is_returned_to_our_own_pool_is_clean(pooled):
-    """`discard all` on return goes to whichever connection is free: it does no harm there, to a transaction under way neither."""
+    """What clears a connection on return goes to whichever connection is free: it does no harm there, to a transaction under way neither."""
     through, direct = pooled
     viewer = db.viewer_of(direct, "supervisor0")
     with db.reading(through, viewer) as conn:
