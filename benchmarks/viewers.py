@@ -396,9 +396,9 @@ async def fresh(server: Server, url: str, count: int, rate: int, marks: int) -> 
                     await asyncio.to_thread(conn.commit)
                     while not any(at > committed and value > before for at, value in seen) and time.perf_counter() - committed < 20:
                         await asyncio.sleep(0.005)
-                    lags += [at - committed for at, value in seen if at > committed and value > before][:1]
-                    missed = n + 1 - len(lags)
-                    print(f"  row {n + 1}: " + (f"{1000 * lags[-1]:.0f} ms" if len(lags) + missed == n + 1 and lags and time.perf_counter() - committed < 20 else "not seen in 20 s"), flush=True)
+                    lag = [at - committed for at, value in seen if at > committed and value > before][:1]
+                    lags, missed = lags + lag, missed + 1 - len(lag)
+                    print(f"  row {n + 1}: {f'{1000 * lag[0]:.0f} ms' if lag else 'not seen in 20 s'}", flush=True)
                     await asyncio.sleep(random.uniform(0.2, 1.2))
                 wall, cores = time.perf_counter() - began, server.cpu() - cpu
                 clicks.cancel()

@@ -45,6 +45,14 @@ class Office:
             time.sleep(pause)
         return found
 
+    def comes(self, place, within=5.0):
+        """Whether that standby is used soon: on a busy machine it may be a second behind."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            if place in self.places(1, 0.05):
+                return True
+        return False
+
     def write(self, n, session=None):
         """An urge, and what the door does after it; when it was done."""
         with db.writing(self.urls, self.viewer) as conn:
@@ -150,10 +158,10 @@ def test_a_paused_standby_is_not_used_and_comes_back(office):
     office.write(next(office.n))
     time.sleep(1.05)                                                     # a tick a second
     assert 0 not in office.places(10, 0.05)
-    assert 1 in office.places(4, 0.05)
+    assert office.comes(1)
     office.standbys[0].ask("select pg_wal_replay_resume()")
     office.caught_up()
-    assert 0 in office.places(4, 0.05)
+    assert office.comes(0)
 
 
 def test_a_standby_that_stands_still_is_not_believed_where_no_complaint_changes(office):
@@ -178,10 +186,10 @@ def test_a_killed_standby_is_left_out_and_comes_back(office, monkeypatch):
     assert time.monotonic() - began < 3
     office.write(next(office.n))
     time.sleep(0.1)
-    assert 1 not in office.places(6, 0.05) and 0 in office.places(4, 0.05)
+    assert 1 not in office.places(6, 0.05) and office.comes(0)
     office.standbys[1].start()
     time.sleep(1.1)
-    assert 1 in office.places(8, 0.1)
+    assert office.comes(1)
 
 
 def test_a_standby_that_dies_under_a_run_hands_the_rest_to_the_primary(office):
