@@ -53,10 +53,11 @@ class Held:
     asked: tuple | None = None                  # the list it shows: query, its arguments
     ids: frozenset[int] | None = field(default=frozenset(), repr=False)        # the complaints of that list, in all; None for too many
     complaint: int | None = None                # or the one complaint it shows
-    kept: dict[str, Any] = field(default_factory=dict, repr=False)      # what was read for it
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)      # what was read for it and made of it
     noted: bool = False                         # in this run: the first list a page reads is the one it shows
 
     def keep(self, place: str, found: Any) -> None:
+        """Keep it for the next run; the oldest of too many goes."""
         self.kept[place] = found
         if len(self.kept) > KEEP:
             del self.kept[next(iter(self.kept))]

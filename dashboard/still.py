@@ -35,7 +35,7 @@ class Kept:
 
 def draw(part: Callable[[], Made], *key: object) -> Made:
     """What ``part()`` draws, in a container of its own, and what it returns, which nobody may change. ``key`` names the part and says what it
-    depends on beside the viewer's scope, the tick and the language. A page that stays with its moment (``data.hold``) is drawn anew."""
+    depends on beside the viewer's scope, the tick and the language. A page that stays with its moment (``data.hold``) has a drawing of its own."""
     run, container = get_script_run_ctx(), st.container()
     if run is None:                             # without a server nothing is sent
         return part()

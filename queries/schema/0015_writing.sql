@@ -2,7 +2,6 @@
 
 -- What the stretches of one complaint are is one long statement. Its plan is the same for every complaint, and making it took six times as long as running it.
 alter function span_of(bigint[]) set plan_cache_mode = force_generic_plan;
-alter function eventful(bigint[]) set plan_cache_mode = force_generic_plan;
 
 -- An import writes what its complaints are found by once, at its end, instead of asking after each of them by itself.
 drop trigger search_complete on complaint;
