@@ -57,6 +57,19 @@ def _loud(question, language):
     return f"{data.read(question)} in {language}"
 
 
+def test_a_page_of_rows_keeps_what_it_made_of_them_while_it_shows_them(run):
+    """By what it depends on, through later ticks; another page, or the same opened again, has its own. No more than so much is kept."""
+    held, again = data.Held(("overdue", ()), NOON), data.Held(("overdue", ()), NOON + timedelta(minutes=5))
+    made = run(1, held=held, derived=True)
+    assert made == "as of 12:00 in zh" and run(4, held=held, derived=True) is made
+    other = run(4, Viewer(2, "two", "二", Role.unit, False, (5,), ()), held=held, derived=True)
+    assert other is not made and run(4, language="en", held=held, derived=True) == "as of 12:00 in en"
+    assert run(6, held=again, derived=True) == "as of 12:05 in zh" and run(6, derived=True) == "as of 12:06 in zh"
+    for place in range(2 * data.KEEP):
+        held.keep(f"{place}", place)
+    assert len(held.kept) == data.KEEP
+
+
 @pytest.mark.parametrize("derived", [False, True])
 def test_an_entry_of_an_earlier_tick_is_not_shown_for_a_newer_one(run, derived):
     seen = [run(version, derived=derived) for version in (1, 1, 2, 2, 1)]
