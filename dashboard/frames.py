@@ -1,15 +1,21 @@
-"""How messages go out: a page is some 250 small ones, and to write each to the socket by itself costs more than to make it.
+"""How messages go out: a page is some 250 small ones, and to hand each to the socket by itself costs more than to make it.
 
-This is uvicorn's own protocol for WebSockets, whose writes wait a few milliseconds for those that follow and then go out as one, in their order.
-`use` puts it where `streamlit run` asks uvicorn for it, before uvicorn looks.
+Streamlit's loop is woken for every message, rests after every message, and looks at every open page for what it may have to say: here it is woken once,
+rests after some, and pages that are silent are passed by. The socket is uvicorn's own protocol for WebSockets, whose writes wait a few milliseconds
+for those that follow and then go out as one, in their order. `use` puts both in place before Streamlit and uvicorn look.
 """
 import asyncio
 
 import uvicorn.config
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime import Runtime
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.session_manager import ActiveSessionInfo
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 WAIT = 0.004          # seconds
 MOST = 64 * 1024      # bytes that are not held back
+TOGETHER = 50         # messages after which others have their turn; a client that falls 500 behind is given up
 
 
 class Gathered:
@@ -48,6 +54,31 @@ class Gathering(WebSocketsSansIOProtocol):
         super().connection_made(Gathered(transport, self.loop))
 
 
+def said(session: AppSession) -> list[list[ForwardMsg]]:
+    """What a page has to say since it was asked last. The loop rests after each of these as it would after one message."""
+    if session._browser_queue.is_empty():
+        return []
+    found = session._browser_queue.flush()
+    return [found[at:at + TOGETHER] for at in range(0, len(found), TOGETHER)]
+
+
+def send(runtime: Runtime, to: ActiveSessionInfo, some: list[ForwardMsg]) -> None:
+    """Some of them to their browser. Raises SessionClientDisconnectedError as Streamlit's own does: the loop knows what that means."""
+    for message in some:
+        _send(runtime, to, message)
+
+
+def wake(runtime: Runtime) -> None:
+    """There is something to send. A loop that knows it and has not looked yet need not be told again: it clears the mark before it looks."""
+    loop = runtime._get_async_objs()
+    if not loop.need_send_data.is_set():
+        loop.eventloop.call_soon_threadsafe(loop.need_send_data.set)
+
+
+_send = Runtime._send_message
+
+
 def use() -> None:
     """For servers that this process starts from now on."""
+    AppSession.flush_browser_queue, Runtime._send_message, Runtime._enqueued_some_message = said, send, wake
     uvicorn.config.WS_PROTOCOLS["websockets-sansio"] = f"{__name__}:{Gathering.__name__}"

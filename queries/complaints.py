@@ -164,12 +164,13 @@ def _whole_list(asked: dict, **usual: str) -> bool:
 
 def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict) -> tuple[list[int] | None, int | None]:
     """Complaints among which the first rows of a list are (None: it has to be read as a whole), and how many it has in all (None: its rows say it). Of a long list
-    the most urgent: days late follow from the day of the limit where there is one calendar. Of a short one all."""
-    cells = _cells(conn, code, as_of, asked)
+    the most urgent or latest: days late follow from the day of the limit where there is one calendar. Of a short one all."""
+    cells, sort = _cells(conn, code, as_of, asked), asked.get("sort") or "urgent"
     if cells is None:
         return None, None
-    if code in rollups.LISTED and code not in _BY_CALL and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked, part="den", sort="urgent"):
-        among = rollups.among(conn, cells, code, most)
+    listed = None if code in _BY_CALL else rollups.LISTED.get(code)
+    if listed and listed.ordered(sort) and cells.alike and cells.params["hi"] - cells.params["lo"] >= NARROW and _whole_list(asked, part="den", sort="any"):
+        among = rollups.among(conn, cells, code, most, sort)
         return among, None if len(among) < most else _total(conn, code, cells, asked)
     if CATALOGUE[code].cohort not in rollups.PERIODIC:
         return None, None
@@ -177,7 +178,7 @@ def _first(conn: Connection, code: str, as_of: datetime, most: int, asked: dict)
         return rollups.counting(conn, cells, code), None
     if not cells.alike or not _whole_list(asked, part="any", sort="any"):
         return None, None
-    part, sort = asked.get("part") or "den", asked.get("sort") or "urgent"
+    part = asked.get("part") or "den"
     among = rollups.counting(conn, cells, code, part, sort, most)
     return among, None if among is None else _total(conn, code, cells, asked, part)
 

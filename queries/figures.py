@@ -354,11 +354,13 @@ def _below_zero(by: str) -> TextClause:
 
 def middle(values: pd.DataFrame, share: float) -> float | None:
     """The percentile of a histogram (value, n), between two values as PostgreSQL's percentile_cont has it; None where there is nothing."""
-    upto = values.sort_values("value").assign(upto=lambda table: table["n"].cumsum())
-    if upto.empty:
+    if values.empty:
         return None
-    at = share * (int(upto["n"].sum()) - 1)
-    low, high = (float(upto.loc[upto["upto"] > row, "value"].iloc[0]) for row in (floor(at), ceil(at)))
+    value, n = (values[name].to_numpy() for name in ("value", "n"))      # numpy's own: of three years by month pandas took 90 ms
+    order = value.argsort()
+    upto = n[order].cumsum()
+    at = share * (int(upto[-1]) - 1)
+    low, high = (float(value[order[place]]) for place in upto.searchsorted((floor(at), ceil(at)), side="right"))
     return low + (at - floor(at)) * (high - low)
 
 

@@ -159,7 +159,7 @@ SPREADS = _spreads()
 @dataclass(frozen=True)
 class Listed:
     """A list of few among many, whose first rows are found by the facts: which facts (`which`, those of its index, of them those for which `today` holds), by which
-    label, done in the period or not, in which order (as the list's own, but coarser), by which index; and what no fact tells, of the rows."""
+    label, done in the period or not, in which order (as the list's own, but coarser), by which index; what no fact tells, of the rows; and the order by days late."""
     which: str
     label: str
     period: bool
@@ -167,13 +167,18 @@ class Listed:
     index: str
     today: str = "true"
     rest: str = ""
+    late: str = ""
+
+    def ordered(self, sort: str) -> str:
+        """The coarser order for one of complaints.SORTS; empty where facts do not tell it."""
+        return {"urgent": self.order, "late": self.late}.get(sort, "")
 
 
 _URGENT = ("f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")
 LISTED = {"low_score": Listed(_bit("low_score"), "about_label", True, f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
           "call_again": Listed(_bit("call_again"), "about_label", True, "f.called_day", "closed_day"),
-          "overdue_open": Listed(_bit("overdue_open"), "charged_label", False, _URGENT[0], _URGENT[1].replace("label", "charged_label"), "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
-          "overdue_list": Listed(_bit("overdue_list"), "label", False, *_URGENT, "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of"),
+          "overdue_open": Listed(_bit("overdue_open"), "charged_label", False, _URGENT[0], _URGENT[1].replace("label", "charged_label"), "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of", "f.due_day"),
+          "overdue_list": Listed(_bit("overdue_list"), "label", False, *_URGENT, "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of", "f.due_day"),
           # what is open has bits of the open line, be they all zero; of a redo that is open no fact tells
           "backlog": Listed(f"f.clock = 'r' and f.bits[{LINES['open', 'responsible', 'r'].number}] is not null", "label", False, *_URGENT, rest="s.clock = 'o'")}
 
@@ -346,8 +351,8 @@ def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece,
                    lambda: list(conn.execute(_spread_statement(names, by, piece.grain is FACTS, bool(cells.touched)), params)))
 
 
-def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
-    """Complaints among which the first `most` of this list (LISTED) are: by the facts, in an order of which the list's own is a finer one, with all that stand as the last
+def among(conn: Connection, cells: Cells, code: str, most: int, sort: str = "urgent") -> list[int]:
+    """Complaints among which the first `most` of this list (LISTED) are, sorted in a way that it knows: by the facts, in an order of which the list's own is a finer one, with all that stand as the last
     does; and what was touched. Their rows say which they are. Fewer than `most` are all that may be listed. A period that is not of whole days has no first ones: all."""
     listed, p, zone = LISTED[code], cells.params, ZoneInfo(cells.params["zone"])
     midnight = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -360,7 +365,7 @@ def among(conn: Connection, cells: Cells, code: str, most: int) -> list[int]:
     rest = f"""union all select s.complaint_id from clock_span as s where s.left_at = 'infinity' and {listed.rest} and s.{listed.label} between :lo and :hi""" if listed.rest else ""
     found = conn.execute(text(f"""(select f.complaint_id from rollup_fact as f where {listed.which} and {listed.today} {within_period} and f.{listed.label} between :lo and :hi
                                       and {_FILTERS.replace("r.", "f.")} and f.complaint_id <> all (cast(:touched as bigint[]))
-                                    order by {listed.order} fetch first :most rows with ties) {rest}"""), params | {"most": most})
+                                    order by {listed.ordered(sort)} fetch first :most rows with ties) {rest}"""), params | {"most": most})
     return sorted({*found.scalars(), *cells.again})
 
 

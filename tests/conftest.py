@@ -27,9 +27,10 @@ COPY = "strategy file_copy"    # a third of the time of the other way: nothing i
 
 
 # The files that take longest, longest first: a worker that took one of them last would be waited for.
-LONG = ("test_hostile.py", "test_accessibility.py", "test_numbers_and_lists.py", "test_against_the_truth.py", "test_sweep.py", "test_live.py",
-        "test_time_limits.py", "test_every_number_opens_its_list.py", "test_signals_on_the_demo.py", "test_words_and_persons.py", "test_demo.py",
-        "test_real_data.py", "test_simulate.py", "test_land.py", "test_administration.py", "test_gate.py", "test_oidc.py")
+LONG = ("test_hostile.py", "test_rollups.py", "test_accessibility.py", "test_against_the_truth.py", "test_command_line.py", "test_every_number_opens_its_list.py",
+        "test_live.py", "test_sweep.py", "test_benchmarks.py", "test_administration.py", "test_limits.py", "test_numbers_and_lists.py", "test_land.py", "test_nginx.py",
+        "test_units.py", "test_signals_on_the_demo.py", "test_find.py", "test_replicas.py", "test_simulate.py", "test_embedded.py", "test_search.py", "test_gate.py",
+        "test_navigation.py")
 
 
 def pytest_addoption(parser):
@@ -39,18 +40,14 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # A test names its own database. One that forgets to must fail here, not read the desk that runs from this checkout.
     os.environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:9/no-test-reads-the-desk-of-this-checkout"
-    config.addinivalue_line("markers", "xdist_group(name): on one worker")
 
 
 def pytest_collection_modifyitems(config, items):
-    """The tests of a file run on one worker, because they share a database; the long test of all pages page by page."""
+    """The longest files first: a file's tests run on one worker, because they share a database (pyproject.toml)."""
     if config.getoption("--database"):
         config.hook.pytest_deselected(items=[item for item in items if "server" not in item.fixturenames])
         items[:] = [item for item in items if "server" in item.fixturenames]
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
-    for item in items:
-        page = item.callspec.params.get("page", "") if "test_every_number" in item.name and hasattr(item, "callspec") else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{page}"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,14 @@
 """What a page sends goes out in few writes, whole and in order, and nothing stays behind."""
 import asyncio
+from types import SimpleNamespace
 
+import pytest
 import uvicorn
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime import Runtime
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.session_manager import SessionClientDisconnectedError
 from streamlit.web.server.starlette.starlette_server import _get_websocket_protocol
 
 from dashboard import frames
@@ -65,9 +72,51 @@ def test_a_connection_that_is_closed_has_sent_what_was_held():
     assert wire.written == [b"goodbye"] and wire.closed
 
 
-def test_uvicorn_takes_it_for_what_streamlit_asks_for(monkeypatch):
+def message(number):
+    return ForwardMsg(hash=str(number), session_event={"script_changed_on_disk": True})
+
+
+def test_a_page_hands_over_all_it_has_to_say_in_order_and_some_at_a_time():
+    page = SimpleNamespace(_browser_queue=ForwardMsgQueue())
+    assert frames.said(page) == []
+    for number in range(2 * frames.TOGETHER + 1):
+        page._browser_queue.enqueue(message(number))
+    some = frames.said(page)
+    assert [len(one) for one in some] == [frames.TOGETHER, frames.TOGETHER, 1] and frames.said(page) == []
+    heard = []
+    to = SimpleNamespace(client=SimpleNamespace(write_forward_msg=heard.append), script_run_count=0)
+    for one in some:
+        frames.send(None, to, one)
+    assert [one.hash for one in heard] == [str(number) for number in range(2 * frames.TOGETHER + 1)]
+
+
+def test_a_browser_that_is_gone_is_told_to_the_loop():
+    def gone(_):
+        raise SessionClientDisconnectedError
+    with pytest.raises(SessionClientDisconnectedError):
+        frames.send(None, SimpleNamespace(client=SimpleNamespace(write_forward_msg=gone), script_run_count=0), [message(1), message(2)])
+
+
+def test_the_loop_is_woken_once_for_what_it_has_not_looked_at_and_again_for_what_comes_after():
+    async def work():
+        loop = SimpleNamespace(need_send_data=asyncio.Event(), eventloop=asyncio.get_running_loop())
+        runtime, told = SimpleNamespace(_get_async_objs=lambda: loop), []
+        loop.eventloop = SimpleNamespace(call_soon_threadsafe=lambda call: (told.append(call), call()))
+        for _ in range(250):
+            frames.wake(runtime)
+        assert loop.need_send_data.is_set() and len(told) == 1
+        loop.need_send_data.clear()                 # as the loop does before it looks
+        frames.wake(runtime)
+        assert loop.need_send_data.is_set() and len(told) == 2
+    asyncio.run(work())
+
+
+def test_it_stands_where_streamlit_and_uvicorn_look(monkeypatch):
     monkeypatch.setattr(uvicorn.config, "WS_PROTOCOLS", dict(uvicorn.config.WS_PROTOCOLS))
+    for owner, name in ((AppSession, "flush_browser_queue"), (Runtime, "_send_message"), (Runtime, "_enqueued_some_message")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))      # as it was, when the test is over; fails where Streamlit has no such thing any more
     frames.use()
     config = uvicorn.Config(lambda: None, ws=_get_websocket_protocol())
     config.load()
     assert config.ws_protocol_class is frames.Gathering
+    assert (AppSession.flush_browser_queue, Runtime._send_message, Runtime._enqueued_some_message) == (frames.said, frames.send, frames.wake)
