@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from dashboard import charts, data, links, signals, tables, words
@@ -62,7 +63,7 @@ def panel(f: Frame, chart: Rates, volume: Volumes, days: Sequence[date], table: 
         if len(rows):
             links.section(t("signals.units_title"))
             columns = interval_columns(rows, deeper, address, page, phone)
-            tables.doors(rows, columns, key("units", f), t("signals.units_alt"), INTERVALS)
+            tables.doors(drawn.sent, columns, key("units", f), t("signals.units_alt"), INTERVALS)
 
 
 class Pictures(NamedTuple):
@@ -74,12 +75,14 @@ class Pictures(NamedTuple):
     funnel: tuple[dict, str]
     groups_said: str
     intervals: pd.DataFrame
+    sent: pa.Table
 
 
 def pictures(chart: Rates, volume: Volumes, days: Sequence[date], table: pd.DataFrame, found: Funnel, name: Callable[[int], str], phone: bool) -> Pictures:
     """The charts of ``panel`` and what is said beside them."""
+    rows = interval_rows(table, name)
     return Pictures(rate_figure(chart, days, phone), volume_figure(volume, days, phone), volume_line(volume, days),
-                    funnel_figure(found, table, name, phone), groups_line(found), interval_rows(table, name))
+                    funnel_figure(found, table, name, phone), groups_line(found), rows, tables.arrow(rows))
 
 
 def deeper(f: Frame) -> Callable[[int], dict[str, str] | None]:

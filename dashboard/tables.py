@@ -179,7 +179,7 @@ class Column(NamedTuple):
     tone: str = "blue"
 
 
-def doors(frame: pd.DataFrame, columns: Mapping[str, Column], key: str, alt: str, most: int = MOST_ROWS) -> None:
+def doors(frame: pd.DataFrame | pa.Table, columns: Mapping[str, Column], key: str, alt: str, most: int = MOST_ROWS) -> None:
     """A table whose figures are doors: a click (or Enter on a cell) in a "door" column opens the rows behind it. The frame
     has one column for each of ``columns``, in order; doors hold text as it is shown, "rate" and "number" hold numbers.
     Doors to a page that the viewer may not open are text."""
