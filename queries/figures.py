@@ -5,6 +5,7 @@ from functools import lru_cache
 from math import ceil, floor, sqrt
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
@@ -328,7 +329,7 @@ def spread_over(conn: Connection, params: dict, by: str, names: tuple[str, ...],
     if not found:
         return pd.read_sql_query(raw(""), conn, params=params)
     pieces, start, end, rest = found
-    parts = [pd.DataFrame([(row.grp, row.name, row.value, row.n) for row in rollups.spread(conn, cells, names, piece, by)],
+    parts = [pd.DataFrame([(grp, name, value, n) for grp, name, _, value, n in rollups.spread(conn, cells, names, piece, by)],
                           columns=["grp", "name", "value", "n"]) for piece in pieces]
     within_core = params | {"start": start, "end": end, "touched": cells.touched}
     if "done" in names:
@@ -354,20 +355,29 @@ def _below_zero(by: str) -> TextClause:
 
 def middle(values: pd.DataFrame, share: float) -> float | None:
     """The percentile of a histogram (value, n), between two values as PostgreSQL's percentile_cont has it; None where there is nothing."""
-    if values.empty:
-        return None
-    value, n = (values[name].to_numpy() for name in ("value", "n"))      # numpy's own: of three years by month pandas took 90 ms
+    return None if values.empty else _middle(*_sorted(values), share)
+
+
+def _sorted(values: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The values in their order, and how many there are up to each. numpy's own: of three years by month pandas took 90 ms."""
+    value, n = values["value"].to_numpy(), values["n"].to_numpy()
     order = value.argsort()
-    upto = n[order].cumsum()
+    return value[order], n[order].cumsum()
+
+
+def _middle(value: np.ndarray, upto: np.ndarray, share: float) -> float:
     at = share * (int(upto[-1]) - 1)
-    low, high = (float(value[order[place]]) for place in upto.searchsorted((floor(at), ceil(at)), side="right"))
+    low, high = (float(value[place]) for place in upto.searchsorted((floor(at), ceil(at)), side="right"))
     return low + (at - floor(at)) * (high - low)
 
 
 def day_figures(table: pd.DataFrame) -> pd.DataFrame:
     """days_median, days_p90, days_mean, days_n by group of what `day_counts` says."""
-    found = {grp: (middle(some, 0.5), middle(some, 0.9), float((some["value"] * some["n"]).sum() / some["n"].sum()), int(some["n"].sum()))
-             for grp, some in table.groupby("grp", dropna=False)}
+    found = {}
+    for grp, some in table.groupby("grp", dropna=False):
+        value, upto = _sorted(some)
+        n = np.diff(upto, prepend=0)
+        found[grp] = (_middle(value, upto, 0.5), _middle(value, upto, 0.9), float((value * n).sum() / upto[-1]), int(upto[-1]))
     return pd.DataFrame.from_dict(found, orient="index", columns=["days_median", "days_p90", "days_mean", "days_n"]).rename_axis("grp")
 
 

@@ -29,7 +29,8 @@ from queries.demo.load import PACK, SOURCE, ZONE
 from queries.viewer import Viewer
 
 LIKE = 4_000                # so many of the latest complaints show who is complained about, what of, and how
-AHEAD = 4_000               # so many complaints are looked up at a time for one kind of change: the look costs what dozens of changes do
+AHEAD = 400                 # so many complaints are looked up at a time for one kind of change
+AMONG = 10                  # times as many of which what happens often is looked for, at random: all the open ones of a large bank cost what hundreds of changes do
 LOOKING = 0.2               # share of the time that looks may take, after the first two seconds of them: else another kind of change is made
 SAY = 5                     # seconds between two lines
 PATIENCE = 20               # failures one after the other before it gives up
@@ -72,24 +73,26 @@ _LAST_HOP = """left join lateral (select h.hop_no, h.unit_id, h.signed_at from h
 _ROW = """c.complaint_id, c.complaint_no, c.title, c.received_at, c.channel_id, c.category_id, c.unit_id, c.accepting_unit_id,
             c.source_unit_id, c.about_unit_id, c.handler, c.anonymous or g.anonymous as nameless, h.hop_no"""
 # Open complaints; most of what is answered came in lately, so that old arrears stay what they are.
-_OPEN = f"""select {_ROW} from clock_span s join complaint c on c.complaint_id = s.complaint_id
-              join category g on g.category_id = c.category_id {_LAST_HOP}
-             where s.clock = 'r' and s.left_at = 'infinity' and c.source_id = :source and {{}}
-             order by random() + case when c.received_at > cast(:now as timestamptz) - interval '2 days' then 0 else 0.9 end limit :n"""
+_FROM = f"""c.complaint_id = s.complaint_id join category g on g.category_id = c.category_id {_LAST_HOP}"""
+_ARE_OPEN = "s.clock = 'r' and s.left_at = 'infinity' and s.source_id = :source"
+_LATELY = "random() + case when s.received_at > cast(:now as timestamptz) - interval '2 days' then 0 else 0.9 end"
+_OPEN = f"select {_ROW} from clock_span s join complaint c on {_FROM} where {_ARE_OPEN} and {{}} order by {_LATELY} limit :n"
+_SOME_OPEN = f"""select {_ROW} from (select s.* from clock_span s where {_ARE_OPEN} order by {_LATELY} limit {AMONG} * :n) s join complaint c on {_FROM}
+             where {{}} limit :n"""
 # Done ones of the last weeks.
-_DONE = f"""select {_ROW} from clock_span s join complaint c on c.complaint_id = s.complaint_id
-              join category g on g.category_id = c.category_id {_LAST_HOP}
-             where s.clock = 'r' and s.ended_at > cast(:now as timestamptz) - interval '12 days' and s.ended_at <= :now
-               and s.valid_to = 'infinity' and c.source_id = :source and c.excluded_at is null and {{}}
-             order by random() limit :n"""
+_ARE_DONE = """s.clock = 'r' and s.ended_at > cast(:now as timestamptz) - interval '12 days' and s.ended_at <= :now
+               and s.valid_to = 'infinity' and s.source_id = :source and s.excluded_at is null"""
+_DONE = f"select {_ROW} from clock_span s join complaint c on {_FROM} where {_ARE_DONE} and {{}} order by random() limit :n"
+_SOME_DONE = f"""select {_ROW} from (select s.* from clock_span s where {_ARE_DONE} order by random() limit {AMONG} * :n) s join complaint c on {_FROM}
+             where c.excluded_at is null and {{}} limit :n"""
 _NAMED = "not (c.anonymous or g.anonymous)"
 _PENDING = "exists (select from withdrawal w where w.complaint_id = c.complaint_id and w.verified_at is null)"
 _FIND = {name: text(statement) for name, statement in {
-    "sent": _OPEN.format("c.customer_replied_at is null and (h.hop_no is null or h.signed_at is not null) and c.source_unit_id is not null"
+    "sent": _SOME_OPEN.format("c.customer_replied_at is null and (h.hop_no is null or h.signed_at is not null) and c.source_unit_id is not null"
                          " and c.unit_id = coalesce(h.unit_id, c.accepting_unit_id)"),
-    "signed": _OPEN.format("h.hop_no is not null and h.signed_at is null"),
-    "answered": _OPEN.format(f"c.customer_replied_at is null and (h.signed_at is not null or c.source_unit_id is null) and not {_PENDING}"),
-    "answered_office": _OPEN.format(f"c.customer_replied_at is not null and c.office_replied_at is null and c.source_unit_id is not null"
+    "signed": _SOME_OPEN.format("h.hop_no is not null and h.signed_at is null"),
+    "answered": _SOME_OPEN.format(f"c.customer_replied_at is null and (h.signed_at is not null or c.source_unit_id is null) and not {_PENDING}"),
+    "answered_office": _SOME_OPEN.format(f"c.customer_replied_at is not null and c.office_replied_at is null and c.source_unit_id is not null"
                                     f" and {_NAMED}"),
     "read": _OPEN.format("c.read_at is null and exists (select from channel k where k.channel_id = c.channel_id and k.code = 'comment_book')"),
     "delayed": _OPEN.format("s.due_at < cast(:now as timestamptz) + interval '1 day' and not exists"
@@ -99,8 +102,8 @@ _FIND = {name: text(statement) for name, statement in {
     "withdrawal": _OPEN.format(f"s.due_at > :now and {_NAMED} and c.source_unit_id is not null and c.customer_replied_at is null"
                                " and not exists (select from withdrawal w where w.complaint_id = c.complaint_id)"),
     "verified": _OPEN.format(_PENDING),
-    "filed": _DONE.format("c.filed_at is null and c.closed_at is null"),
-    "called_back": _DONE.format(f"{_NAMED} and (select count(*) < 4 and not coalesce(bool_or(b.outcome = 'answered' and b.by_whom = 'office'), false)"
+    "filed": _SOME_DONE.format("c.filed_at is null and c.closed_at is null"),
+    "called_back": _SOME_DONE.format(f"{_NAMED} and (select count(*) < 4 and not coalesce(bool_or(b.outcome = 'answered' and b.by_whom = 'office'), false)"
                                 " from call_back b where b.complaint_id = c.complaint_id)"),
     "returned": _DONE.format(f"c.customer_replied_at is not null and c.closed_at is null and c.filed_at is null and {_NAMED} and h.hop_no is not null"
                              " and not exists (select from redo o where o.complaint_id = c.complaint_id)"),
@@ -424,6 +427,7 @@ class Simulation:
                     return one
             if self.looked > LOOKING * ((began := time.monotonic()) - self.began):
                 return None
+            conn.execute(text("set local max_parallel_workers_per_gather = 0"))      # others have the cores
             self.waiting[what] = conn.execute(_FIND[what], {"source": self.source.source_id, "now": at, "n": AHEAD}).all()[::-1]
             self.looked += time.monotonic() - began
         return None

@@ -309,7 +309,7 @@ def test_the_most_urgent_of_a_long_list_are_the_same(office, owner, monkeypatch)
         whole = span | {"start": midnight - timedelta(days=120), "end": midnight}
         with db.reading(office, viewer) as conn:
             for limit, offset, more in product((5, 1000), (0, 7), ({}, {"category": 1}, {"channel": 2}, {"unit": 2}, {"sort": "late"}, {"sort": "newest", "unit": 3}, {"ageing": 2}, {"part": "rest"})):
-                for code in ("overdue_list", "overdue_open", "backlog", "received", "compliance", "satisfaction"):
+                for code in ("overdue_list", "backlog", "received", "compliance", "satisfaction", *(("overdue_open",) if "sort" in more else ())):
                     one, two, used = both(conn, monkeypatch, lambda conn: complaints.listing(conn, code, limit=limit, offset=offset, **whole | more))
                     assert one.equals(two), (login, code, limit, offset, more)
                     found, served = found + len(one), served + used
