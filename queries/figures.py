@@ -359,7 +359,7 @@ def middle(values: pd.DataFrame, share: float) -> float | None:
 
 
 def _sorted(values: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The values in their order, and how many there are up to each. numpy's own: of three years by month pandas took 90 ms."""
+    """The values in their order, and how many there are up to each. numpy's own: of three years by month pandas took 60 ms more."""
     value, n = values["value"].to_numpy(), values["n"].to_numpy()
     order = value.argsort()
     return value[order], n[order].cumsum()
