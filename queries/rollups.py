@@ -175,10 +175,11 @@ class Listed:
 
 
 _URGENT = ("f.urgent desc, f.due_day", "urgent desc, due_day, label, category_id, channel_id")
+_OVERDUE = ("f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of", "f.due_day")
 LISTED = {"low_score": Listed(_bit("low_score"), "about_label", True, f"{_bit('low_score', 'num')}, f.called_day desc", "closed_day"),
           "call_again": Listed(_bit("call_again"), "about_label", True, "f.called_day", "closed_day"),
-          "overdue_open": Listed(_bit("overdue_open"), "charged_label", False, _URGENT[0], _URGENT[1].replace("label", "charged_label"), "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of", "f.due_day"),
-          "overdue_list": Listed(_bit("overdue_list"), "label", False, *_URGENT, "f.due_day < :today", "s.clock = 'r' and s.due_at >= :midnight and s.due_at < :as_of", "f.due_day"),
+          "overdue_open": Listed(_bit("overdue_open"), "charged_label", False, _URGENT[0], _URGENT[1].replace("label", "charged_label"), *_OVERDUE),
+          "overdue_list": Listed(_bit("overdue_list"), "label", False, *_URGENT, *_OVERDUE),
           # what is open has bits of the open line, be they all zero; of a redo that is open no fact tells
           "backlog": Listed(f"f.clock = 'r' and f.bits[{LINES['open', 'responsible', 'r'].number}] is not null", "label", False, *_URGENT, rest="s.clock = 'o'")}
 
@@ -352,8 +353,9 @@ def spread(conn: Connection, cells: Cells, names: tuple[str, ...], piece: Piece,
 
 
 def among(conn: Connection, cells: Cells, code: str, most: int, sort: str = "urgent") -> list[int]:
-    """Complaints among which the first `most` of this list (LISTED) are, sorted in a way that it knows: by the facts, in an order of which the list's own is a finer one, with all that stand as the last
-    does; and what was touched. Their rows say which they are. Fewer than `most` are all that may be listed. A period that is not of whole days has no first ones: all."""
+    """Complaints among which the first `most` of this list (LISTED) are, sorted in a way that it knows: by the facts, in an order of which the list's own is a finer
+    one, with all that stand as the last does; and what was touched. Their rows say which they are. Fewer than `most` are all that may be listed. A period that is not
+    of whole days has no first ones: all."""
     listed, p, zone = LISTED[code], cells.params, ZoneInfo(cells.params["zone"])
     midnight = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     params, within_period = p | {"midnight": midnight, "today": midnight.date(), "touched": cells.touched}, ""

@@ -73,7 +73,7 @@ _LAST_HOP = """left join lateral (select h.hop_no, h.unit_id, h.signed_at from h
 _ROW = """c.complaint_id, c.complaint_no, c.title, c.received_at, c.channel_id, c.category_id, c.unit_id, c.accepting_unit_id,
             c.source_unit_id, c.about_unit_id, c.handler, c.anonymous or g.anonymous as nameless, h.hop_no"""
 # Open complaints; most of what is answered came in lately, so that old arrears stay what they are.
-_FROM = f"""c.complaint_id = s.complaint_id join category g on g.category_id = c.category_id {_LAST_HOP}"""
+_FROM = f"c.complaint_id = s.complaint_id join category g on g.category_id = c.category_id {_LAST_HOP}"
 _ARE_OPEN = "s.clock = 'r' and s.left_at = 'infinity' and s.source_id = :source"
 _LATELY = "random() + case when s.received_at > cast(:now as timestamptz) - interval '2 days' then 0 else 0.9 end"
 _OPEN = f"select {_ROW} from clock_span s join complaint c on {_FROM} where {_ARE_OPEN} and {{}} order by {_LATELY} limit :n"
@@ -89,11 +89,11 @@ _NAMED = "not (c.anonymous or g.anonymous)"
 _PENDING = "exists (select from withdrawal w where w.complaint_id = c.complaint_id and w.verified_at is null)"
 _FIND = {name: text(statement) for name, statement in {
     "sent": _SOME_OPEN.format("c.customer_replied_at is null and (h.hop_no is null or h.signed_at is not null) and c.source_unit_id is not null"
-                         " and c.unit_id = coalesce(h.unit_id, c.accepting_unit_id)"),
+                              " and c.unit_id = coalesce(h.unit_id, c.accepting_unit_id)"),
     "signed": _SOME_OPEN.format("h.hop_no is not null and h.signed_at is null"),
     "answered": _SOME_OPEN.format(f"c.customer_replied_at is null and (h.signed_at is not null or c.source_unit_id is null) and not {_PENDING}"),
     "answered_office": _SOME_OPEN.format(f"c.customer_replied_at is not null and c.office_replied_at is null and c.source_unit_id is not null"
-                                    f" and {_NAMED}"),
+                                         f" and {_NAMED}"),
     "read": _OPEN.format("c.read_at is null and exists (select from channel k where k.channel_id = c.channel_id and k.code = 'comment_book')"),
     "delayed": _OPEN.format("s.due_at < cast(:now as timestamptz) + interval '1 day' and not exists"
                             " (select from delay y where y.complaint_id = c.complaint_id)"),
@@ -104,7 +104,7 @@ _FIND = {name: text(statement) for name, statement in {
     "verified": _OPEN.format(_PENDING),
     "filed": _SOME_DONE.format("c.filed_at is null and c.closed_at is null"),
     "called_back": _SOME_DONE.format(f"{_NAMED} and (select count(*) < 4 and not coalesce(bool_or(b.outcome = 'answered' and b.by_whom = 'office'), false)"
-                                " from call_back b where b.complaint_id = c.complaint_id)"),
+                                     " from call_back b where b.complaint_id = c.complaint_id)"),
     "returned": _DONE.format(f"c.customer_replied_at is not null and c.closed_at is null and c.filed_at is null and {_NAMED} and h.hop_no is not null"
                              " and not exists (select from redo o where o.complaint_id = c.complaint_id)"),
     "reopened": _DONE.format(f"{_NAMED} and not exists (select from redo o where o.complaint_id = c.complaint_id)"),
