@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from itertools import count
+from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
 
@@ -27,7 +27,7 @@ from dashboard.settings import settings  # noqa: E402
 from queries import db  # noqa: E402
 
 EVERY = 2           # seconds between two collections of garbage
-WHOLE = 10          # of so many one looks at everything that open pages hold; the others at what was made since
+TURNS = (0,) * 9 + (2,)     # of ten collections one looks at everything that open pages hold; the others at what was made since
 WORTH = 20_000      # objects made since the last one below which it is not worth it: nobody clicked
 names = gate.names()
 
@@ -61,11 +61,10 @@ def collect(stop: Event) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    for turn in count():
-        if stop.wait(EVERY):
-            return
+    turns = cycle(TURNS)
+    while not stop.wait(EVERY):
         if gc.get_count()[0] > WORTH:
-            gc.collect(0 if turn % WHOLE else 2)
+            gc.collect(next(turns))
 
 
 @asynccontextmanager
