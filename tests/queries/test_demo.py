@@ -62,6 +62,33 @@ def test_two_loads_of_one_day_are_equal_and_another_seed_is_not(database, databa
     assert first != second
 
 
+@pytest.mark.parametrize("plan", ["enable_hashjoin", "enable_nestloop"])
+def test_events_are_numbered_in_the_order_of_their_complaints_by_any_plan(bank, plan):
+    """What two loads of the same rows are equal by: the planner chooses by a sample how it looks for what is there already."""
+    others = [f"set local {one} = off" for one in ("enable_hashjoin", "enable_mergejoin", "enable_nestloop") if one != plan]
+    rows = "from (select complaint_id, unit_id, received_at from complaint order by complaint_id desc limit 150) c"
+    writes = {"delay": f"select complaint_id, 9, received_at, 'extension', 'x', null, received_at, received_at + interval '1 day' {rows}",
+              "contest": f"select complaint_id, 9, received_at, unit_id, 'x', received_at, true, 'x' {rows}",
+              "directive": f"select complaint_id, 9, received_at, 'x', 'x', null, received_at, 'x' {rows}",
+              "rectification": f"select complaint_id, 9, unit_id, 'x', null, received_at, 'x' {rows}"}
+    columns = {"delay": "complaint_id, delay_no, reported_at, kind, reason, customer_told_at, approved_at, due_to",
+               "contest": "complaint_id, contest_no, requested_at, unit_id, reason, decided_at, upheld, decision",
+               "directive": "complaint_id, directive_no, at, leader, text, answer_due_at, answered_at, answer",
+               "rectification": "complaint_id, rectification_no, unit_id, measure, due_on, done_at, feedback"}
+    with bank.begin_nested() as undone:
+        for statement in others:
+            bank.execute(text(statement))
+        bank.execute(text("update policy set moves = array['extension', 'pause']"))
+        for table, what in writes.items():
+            before = one(bank, "select max(event_id) from event")
+            bank.execute(text(f"insert into {table} ({columns[table]}) {what} order by complaint_id"))
+            codes = ask(bank, "select code, array_agg(complaint_id order by event_id) from event where event_id > :before group by code", before=before)
+            assert {len(ids) for _, ids in codes} == {150} and len(codes) == (1 if table == "rectification" else 2), table
+            for code, ids in codes:
+                assert ids == sorted(ids), code
+        undone.rollback()
+
+
 def test_history_ends_before_now(bank):
     for table, column in [(t, c[:-1]) for t, columns in cases.TABLES.items() for c in columns.split()
                           if c.endswith("@")]:
