@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import permissions, session, words
+from dashboard import permissions, session, ticks, words
 from dashboard.settings import settings
 from queries import complaints, db, figures, ledger
 from queries.replicas import Replicas, Source
@@ -24,9 +24,12 @@ _LIST_ONLY = ("as_of", "limit", "offset", "sort", "exact")
 
 
 def start_run() -> None:
-    """Called by the entry script at the start of every run: look the account up again and read one tick for all figures."""
+    """Called by the entry script at the start of every run: look the account up again and take one tick for all figures."""
     covers = st.session_state.get("covers")
-    st.session_state.tick = session.begin(looks=not st.session_state.pop("live.again", False), covers=covers)
+    looks, tick = not st.session_state.pop("live.again", False), None if covers is not None else ticks.followed()
+    if tick is not None:
+        session.look_up(looks=looks)
+    st.session_state.tick = tick or ticks.found(session.begin(looks=looks, covers=covers))
     if covers is not None:
         st.session_state.update({"covers": None, "held": None})            # the reader's own act is seen at once
     st.session_state.source = source(st.session_state.tick[0])

@@ -9,15 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
-from dashboard import data, session, words
+from dashboard import data, session, ticks, words
 from dashboard.data import Held
 from dashboard.settings import settings
 from dashboard.words import t
@@ -28,12 +27,10 @@ ROWS = {"overdue", "complaints", "complaint", "settings"}  # addresses of pages 
 QUIET = {"lang", "page", "notes"}  # parameters of an address that ask for nothing else
 LOOK = 0.25  # of the seconds in which a page follows pass between two looks at the tick; the rest is for drawing
 SELDOM = 600  # seconds of a timer in the browser: one that has any asks for its page when its WebSocket comes back to a process that does not know it
-SHARE = 0.3  # seconds for which the sessions of a process share a look at the tick
 TOGETHER = 2  # pages that are worked out at the same time: one after the other all are done sooner than all at once, by one interpreter
 PATIENCE = 2  # seconds after which a page no longer waits for its turn: others may wait for the database
 BUTTON = 36  # px, with or without a line
 EASE = 10  # a comparison of lists may take a tenth of the time
-AWAY = (OperationalError, InterfaceError, TimeoutError)
 _FIRST, _REST, _NEWS, _BESIDE, _TOLD, _FRAGMENT = ("live.first", "live.rest", "live.news", "live.beside", "live.told",
                                                    "live.fragment")  # session_state
 
@@ -114,7 +111,7 @@ def _look() -> None:
     state = st.session_state
     held, before = state.get("held"), state.get(_NEWS) or News()
     try:
-        version, moment = _peek(session.viewer())
+        version, moment = ticks.look(session.viewer())
         if version in (state.tick[0], state.get(_TOLD)) or time.monotonic() < state.get(_REST, 0):
             state[_NEWS] = before if not before.away else News()
             return
@@ -122,7 +119,7 @@ def _look() -> None:
             began = time.monotonic()
             state[_NEWS], state[_TOLD] = compare(held, version, moment), version
             state[_REST] = began + EASE * (time.monotonic() - began)
-    except AWAY:
+    except ticks.AWAY:
         state[_NEWS] = News(away=True)
         return
     if held is None and not state.get("forms.open"):
@@ -164,18 +161,16 @@ def sentence(news: News, held: Held | None, at: bool) -> str:
     return t("live.opened", what=told) if told else ""
 
 
-# -- what the sessions of a process share: turns, and one look at the tick ----------------------------------------------------------------------------
+# -- what the sessions of a process share: turns, and what is asked of their pages ----------------------------------------------------------------------------
 
 _turns = BoundedSemaphore(TOGETHER)
-_lock = Lock()
-_seen: dict[str, tuple[float, tuple[int, datetime] | Exception]] = {}
 
 
 def latest(viewer: Viewer) -> int | None:
     """The version of the latest tick for ``prompter``; None where the database does not answer."""
     try:
-        return _peek(viewer)[0]
-    except AWAY:
+        return ticks.look(viewer)[0]
+    except ticks.AWAY:
         return None
 
 
@@ -187,19 +182,3 @@ def shown(page: AppSession) -> tuple[str, Viewer, int | None] | None:
     if not fragment or viewer is None or tick is None:
         return None
     return fragment, viewer, None if news and news.away else tick[0] if told is None else told
-
-
-def _peek(viewer: Viewer) -> tuple[int, datetime]:
-    """(version, moment) of the latest tick, at most SHARE seconds old: a hundred open pages ask as often as one, and wait for
-    an absent database as often as one."""
-    with _lock:
-        asked, found = _seen.get("tick", (0.0, None))
-        if found is None or time.monotonic() - asked > SHARE:
-            try:
-                found = db.tick(session.urls(), viewer)
-            except AWAY as error:
-                found = error
-            _seen["tick"] = (time.monotonic(), found)
-        if isinstance(found, Exception):
-            raise found
-        return found

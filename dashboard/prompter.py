@@ -15,6 +15,7 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime import Runtime, get_instance
 from streamlit.runtime.app_session import AppSession
 
+from dashboard import ticks
 from queries.viewer import Viewer
 
 AGAIN = 0.5         # seconds until a page is asked once more that did not follow: it rests, or a form is open
@@ -42,11 +43,12 @@ async def _round(look: Callable, shown: Callable, asked: dict[str, float]) -> No
     if not following:
         return
     version = await run_in_threadpool(look, next(iter(following.values()))[1])
-    for session, (fragment, _, has) in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
-        if has != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and _rests(session):
-            asked[session.id] = time.monotonic()
-            _ask(session, fragment)
-            await _ended(session)
+    with ticks.following():
+        for session, (fragment, _, has) in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
+            if has != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and _rests(session):
+                asked[session.id] = time.monotonic()
+                _ask(session, fragment)
+                await _ended(session)
 
 
 def _open() -> list[AppSession]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, live, session, words
+from dashboard import data, live, session, ticks, words
 from dashboard.data import Held
 from dashboard.live import News
 from dashboard.settings import settings
@@ -42,7 +42,7 @@ def _forget():
     for cached in (settings, session.urls):
         cached.cache_clear()
     st.cache_data.clear()
-    live._seen.clear()
+    ticks._seen.clear()
 
 
 def lives_on(urls, n):
@@ -190,7 +190,7 @@ def looks(monkeypatch):
         state = {"tick": (1, AT), "live.rest": rest, **state}
         monkeypatch.setattr(live.st, "session_state", _State(state))
         monkeypatch.setattr(live.st, "rerun", rerun)
-        monkeypatch.setattr(live, "_peek", lambda viewer: (version, AT))
+        monkeypatch.setattr(ticks, "look", lambda viewer: (version, AT))
         monkeypatch.setattr(session, "viewer", lambda: None)
         monkeypatch.setattr(live, "compare", lambda *a: News(came=3))
         live._look()
@@ -220,31 +220,31 @@ def test_an_absent_database_is_said_and_leaves_the_page(looks, monkeypatch):
         raise OperationalError("select", {}, Exception("gone"))
 
     looks(1)
-    monkeypatch.setattr(live, "_peek", away)
+    monkeypatch.setattr(ticks, "look", away)
     live._look()
     assert live.st.session_state["live.news"].away
-    monkeypatch.setattr(live, "_peek", lambda viewer: (1, AT))
+    monkeypatch.setattr(ticks, "look", lambda viewer: (1, AT))
     live._look()
     assert not live.st.session_state["live.news"].away
 
 
 def test_a_hundred_open_pages_ask_as_often_as_one(office, monkeypatch):
     asked = []
-    monkeypatch.setattr(live.db, "tick", lambda urls, viewer: asked.append(1) or (7, AT))
-    live._seen.clear()
-    assert {live._peek(None) for _ in range(100)} == {(7, AT)} and len(asked) == 1
+    monkeypatch.setattr(ticks.db, "tick", lambda urls, viewer: asked.append(1) or (7, AT))
+    ticks._seen.clear()
+    assert {ticks.look(None) for _ in range(100)} == {(7, AT)} and len(asked) == 1
 
     def away(urls, viewer):
         asked.append(1)
         raise OperationalError("select", {}, Exception("gone"))
 
-    live._seen.clear()
-    monkeypatch.setattr(live.db, "tick", away)
+    ticks._seen.clear()
+    monkeypatch.setattr(ticks.db, "tick", away)
     for _ in range(100):
         with pytest.raises(OperationalError):
-            live._peek(None)
+            ticks.look(None)
     assert len(asked) == 2, "nor do they wait one after the other for an absent one"
-    live._seen.clear()
+    ticks._seen.clear()
 
 
 # -- words
