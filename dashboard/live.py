@@ -18,6 +18,7 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from dashboard import data, session, ticks, words
 from dashboard.data import Held
+from dashboard.prompter import Shows
 from dashboard.settings import settings
 from dashboard.words import t
 from queries import complaints, db
@@ -174,11 +175,11 @@ def latest(viewer: Viewer) -> int | None:
         return None
 
 
-def shown(page: AppSession) -> tuple[str, Viewer, int | None] | None:
-    """Of an open page for ``prompter``: its fragment, its viewer and the version of the tick of which it speaks (None: it says that there is no answer);
-    None where nothing follows."""
+def shown(page: AppSession) -> Shows | None:
+    """Of an open page for ``prompter``; None where nothing follows. Figures run as a whole, but not while a form is open nor while they rest from the last run."""
     state = page.session_state
-    fragment, viewer, tick, news, told = (state[name] if name in state else None for name in (_FRAGMENT, "viewer", "tick", _NEWS, _TOLD))
+    fragment, viewer, tick, news, told, held, form, rest = (state[name] if name in state else None for name in (_FRAGMENT, "viewer", "tick", _NEWS, _TOLD, "held", "forms.open", _REST))
     if not fragment or viewer is None or tick is None:
         return None
-    return fragment, viewer, None if news and news.away else tick[0] if told is None else told
+    version = None if news and news.away else tick[0] if told is None else told
+    return Shows(fragment, viewer, version, held is None and not form and time.monotonic() >= (rest or 0))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from streamlit.proto.ClientState_pb2 import ClientState
@@ -23,9 +24,19 @@ LONG = 2            # seconds after which the next is asked although the last on
 STEP = 0.01         # seconds between two looks at whether it does
 
 
-async def prompt(every: float, look: Callable[[Viewer], int | None], shown: Callable[[AppSession], tuple[str, Viewer, int | None] | None]) -> None:
-    """Without end. ``look(viewer)`` says the version of the latest tick, None where the database does not answer; ``shown(session)`` which
-    fragment of a page follows, for whom, and the version that it shows; None where none does."""
+class Shows(NamedTuple):
+    """What an open page shows: the fragment of it that follows, for whom, the version it speaks of (None: it says that there is no answer), and whether the
+    page is to run as a whole, without asking that fragment first."""
+
+    fragment: str
+    viewer: Viewer
+    version: int | None
+    whole: bool = False
+
+
+async def prompt(every: float, look: Callable[[Viewer], int | None], shown: Callable[[AppSession], Shows | None]) -> None:
+    """Without end. ``look(viewer)`` says the version of the latest tick, None where the database does not answer; ``shown(session)`` what a page shows, None
+    where it does not follow."""
     asked: dict[str, float] = {}
     while True:
         await asyncio.sleep(every)
@@ -42,12 +53,12 @@ async def _round(look: Callable, shown: Callable, asked: dict[str, float]) -> No
         del asked[gone]
     if not following:
         return
-    version = await run_in_threadpool(look, next(iter(following.values()))[1])
+    version = await run_in_threadpool(look, next(iter(following.values())).viewer)
     with ticks.following():
-        for session, (fragment, _, has) in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
-            if has != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and _rests(session):
+        for session, page in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
+            if page.version != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and _rests(session):
                 asked[session.id] = time.monotonic()
-                _ask(session, fragment)
+                _ask(session, "" if page.whole and version is not None else page.fragment)
                 await _ended(session)
 
 
@@ -62,7 +73,9 @@ def _rests(session: AppSession) -> bool:
 
 
 def _ask(session: AppSession, fragment: str) -> None:
-    """What the browser's timer would send, of what the session knows of the browser."""
+    """What the browser's timer would send, of what the session knows of the browser. "": the page as a whole, which is no look of its reader's."""
+    if not fragment:
+        session.session_state["live.again"] = True
     state = ClientState()
     state.CopyFrom(session._client_state)
     state.fragment_id, state.is_auto_rerun = fragment, True

@@ -80,7 +80,7 @@ def _statement(code: str, part: str, sort: str = "urgent", mark: str | None = No
                passed: bool = False, capped: bool = False) -> TextClause:
     i = CATALOGUE[code]
     num = i.num or "true"
-    order = _EXACT * searched + SORTS[sort]
+    order = _EXACT * searched + (SORTS | {"any": "s.complaint_id"})[sort]
     among = _CHOSEN if chosen else "true"
     source = facts('c.', i.den, num)
     if passed:                                     # of what was handed on, the last stretch that this viewer may see
@@ -402,7 +402,7 @@ def ids(conn: Connection, code: str, *, as_of: datetime, **asked) -> frozenset[i
         listed = code in rollups.LISTED and code not in _BY_CALL and cells.alike
         among = rollups.among(conn, cells, code, 1 << 40) if listed else rollups.counting(conn, cells, code, asked.get("part") or "den")
         asked |= {"ids": tuple(among)} if among is not None else {}
-    statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked)
+    statement, params, more = _asked(conn, code, as_of=as_of, whole=False, **asked | {"sort": "any"})
     found = conn.execute(_alone(statement.text), params | {"limit": CAP + 1, "offset": 0}).scalars().all()
     return None if more or len(found) > CAP else frozenset(found)
 

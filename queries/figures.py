@@ -325,7 +325,7 @@ def day_counts(conn: Connection, params: dict, by: str) -> pd.DataFrame:
 def spread_over(conn: Connection, params: dict, by: str, names: tuple[str, ...], raw: Callable[[str], TextClause]) -> pd.DataFrame:
     """Histograms of the period, by the day of completion: grp, name, value, n; from the cells where they serve, with what they leave out from `raw`."""
     cells = rollups.serving(conn, params, by)
-    found = cells and cells.pieces(by, grains=rollups.OF_DAYS)
+    found = cells and cells.pieces(by, grains=rollups.OF_DAYS, by_months=True)
     if not found:
         return pd.read_sql_query(raw(""), conn, params=params)
     pieces, start, end, rest = found

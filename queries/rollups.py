@@ -73,7 +73,7 @@ GRAINS = (Grain(0, 0, "", "day"), Grain(12, 1, "", "week"), Grain(2, 1, "", "day
           Grain(5, 2, "", "month"), Grain(4, 2, "", "week"), Grain(3, 1, "ch", "month"), Grain(8, 1, "ch", "week"))
 # No cell at all: the complaints' own facts, of any place, category and channel. Many times the cost of a cell, a fraction of that of a raw row.
 FACTS = Grain(-1, 9, "ch", "day")
-OF_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 3, 5, 6, 9))     # where days to done and the links are asked for
+OF_DAYS = (*(g for g in GRAINS if g.number in (0, 1, 2, 3, 5, 6, 9)), Grain(10, 0, "", "month"), Grain(7, 1, "", "month"))     # where days to done and the links are asked for: of histograms few are read
 TWO_DAYS = tuple(g for g in GRAINS if g.number in (0, 1, 2, 6, 9))          # where a line depends on two days: each day for itself
 EDGES = 30                                                         # line of what came in and went out, by day: the ledger and stocks at midnight
 # (level, what is kept apart) -> cells of days, and of the months that are over. Level -1: all roots together, what moves between them stays inside. A case
@@ -125,6 +125,7 @@ class Spread:
     where: str = "true"
     grains: tuple[Grain, ...] = OF_DAYS
     of: str = ""                      # rows of its own beside each complaint
+    near: str = ""                    # what holds of each complaint that has one in the period :first to :last, as an index knows it
 
 
 def _bit(code: str, part: str = "den") -> str:
@@ -138,7 +139,8 @@ def _spreads() -> dict[str, Spread]:
     found = [("done", Spread(20, "charged", "f.closed_day", "f.days_used", f"f.days_used >= 0 and {_bit('days_done')}"))]      # fewer than none: see `_BELOW_ZERO`
     found += [(link, Spread(number, "charged", "f.closed_day", f"f.links[{place}]")) for place, (number, link) in enumerate(zip(range(21, 25), ("dispatch", "sign", "handle", "close")), 1)]
     urged = [(f"{code}_{part}", number, which) for code, part, number, which in (("urged", "den", 31, 1), ("urge_acknowledged", "num", 32, 2), ("urge_done", "num", 33, 3))]
-    found += [(name, Spread(number, "responsible", "u.day", "u.value", "f.urges is not null", TWO_DAYS, f"cross join lateral rollup_urge_values(f.urges, {which}) as u"))
+    found += [(name, Spread(number, "responsible", "u.day", "u.value", "f.urges is not null", TWO_DAYS, f"cross join lateral rollup_urge_values(f.urges, {which}) as u",
+                      "f.urges[cardinality(f.urges) - 4] >= :first - date '2000-01-01' and f.urges[1] < :last - date '2000-01-01'"))
               for name, number, which in [*urged, ("moved", 34, 4)]]
     found += [("due", Spread(35, "charged", "f.received_day", "case when f.due_day >= f.received_day then least(f.due_day - f.received_day, 2000) else 0 end",
                               f"isfinite(f.due_day) and {_bit('received_met')}", TWO_DAYS))]
@@ -310,28 +312,41 @@ class Cells:
         p = self.params
         return ("c" if p["category"] is not None or by.startswith("category") else "") + ("h" if p["channel"] is not None or by.startswith(("channel", "category_channel")) else "")
 
-    def pieces(self, by: str, past: bool = False, grains: tuple[Grain, ...] = GRAINS) -> tuple[list[Piece], datetime, datetime, list[tuple[datetime, datetime]]] | None:
+    def pieces(self, by: str, past: bool = False, grains: tuple[Grain, ...] = GRAINS, by_months: bool = False) -> tuple[list[Piece], datetime, datetime, list[tuple[datetime, datetime]]] | None:
         """Of the period: what cells answer, and at both ends of it what the facts do; from when to when that is; what is left to the raw rows, because it
-        is no whole day. None: there is no whole day. Deep in the tree the facts are few, and take all where cells do not. past: only days that are over."""
+        is no whole day. None: there is no whole day. Deep in the tree the facts are few, and take all where cells do not. past: only days that are over. by_months: its whole months by cells of months,
+        the days before and after them for themselves (of histograms few are to be read)."""
         p, zone = self.params, ZoneInfo(self.params["zone"])
-        each = self._each(by)
         today = p["as_of"].astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
         asked_start, asked_end = (_local(p[name], zone) for name in ("start", "end"))
         whole = _within(asked_start, min(asked_end, today) if past else asked_end, "day")
         if whole is None:
             return None
         start, end = whole
+        months = next((g for g in sorted(grains, key=lambda one: one.cells) if by_months and g.step == "month" and self._answers(g, by)), None)
+        inner = months and _within(start, end, "month")
+        if inner:
+            days = tuple(g for g in grains if g.step != "month")
+            kept = [*self._kept(by, start, inner[0], days), Piece(months, inner[0].date(), inner[1].date()), *self._kept(by, inner[1], end, days)]
+        else:
+            kept = self._kept(by, start, end, grains)
+        return kept, start, end, [(a, b) for a, b in ((p["start"], start), (end, p["end"])) if _local(a, zone) < _local(b, zone)]
+
+    def _answers(self, grain: Grain, by: str) -> bool:
+        return grain.level >= self.level and set(self._each(by)) <= set(grain.each) and grain.step in _STEPS[by]
+
+    def _kept(self, by: str, start: datetime, end: datetime, grains: tuple[Grain, ...]) -> list[Piece]:
+        """Of these days: what the cells of one grain answer, and at both ends of it what the facts do."""
         best: Piece | None = None
         for grain in sorted(grains, key=lambda one: one.cells):          # of two that cover as much of the period the one with fewer cells
-            found = _within(start, end, grain.step) if grain.level >= self.level and set(each) <= set(grain.each) and grain.step in _STEPS[by] else None
+            found = _within(start, end, grain.step) if self._answers(grain, by) else None
             if found and (best is None or (found[1] - found[0]).days > (best.last - best.first).days):
                 best = Piece(grain, found[0].date(), found[1].date())
-        few = p["hi"] - p["lo"] < 1 << SHIFTS[DEEPEST - 1]
-        if best is None or few and (best.first, best.last) != (start.date(), end.date()):
-            kept = [Piece(FACTS, start.date(), end.date())]
-        else:
-            kept = [one for one in (Piece(FACTS, start.date(), best.first), best, Piece(FACTS, best.last, end.date())) if one.first < one.last]
-        return kept, start, end, [(a, b) for a, b in ((p["start"], start), (end, p["end"])) if _local(a, zone) < _local(b, zone)]
+        few = self.params["hi"] - self.params["lo"] < 1 << SHIFTS[DEEPEST - 1]
+        kept = [Piece(FACTS, start.date(), end.date())]
+        if best is not None and (not few or (best.first, best.last) == (start.date(), end.date())):
+            kept = [Piece(FACTS, start.date(), best.first), best, Piece(FACTS, best.last, end.date())]
+        return [one for one in kept if one.first < one.last]
 
     def whole(self, by: str, past: bool = False) -> Piece | None:
         """The period in one piece, of a grain of TWO_DAYS or of facts; None where it does not consist of whole days, or is too long. past: the days before today."""
@@ -414,7 +429,7 @@ def _spread_statement(names: tuple[str, ...], by: str, facts: bool, touched: boo
         return [f"""
         select {one.number} as line, {LABEL[one.label].format("f")} as place, {one.day} as day, f.category_id, f.channel_id, {one.value} as value, {n} as n
           from rollup_fact as f {one.of}
-         where f.complaint_id {which} (cast(:touched as bigint[])) and f.clock = 'r' and ({one.value}) is not null and ({one.day}) >= :first and ({one.day}) < :last and ({one.where})
+         where f.complaint_id {which} (cast(:touched as bigint[])) and f.clock = 'r' and ({one.value}) is not null and ({one.day}) >= :first and ({one.day}) < :last and ({one.where}){one.near and f" and {one.near}"}
            and {SCOPE.format(label=LABEL[one.label].format("f"))}""" for one in some]
 
     cells = f"""select r.line, r.place, r.day, r.category_id, r.channel_id, u.place - 1 as value, u.n

@@ -3,6 +3,7 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data, live, session, ticks, words
 from dashboard.data import Held
 from dashboard.live import News
+from dashboard.prompter import Shows
 from dashboard.settings import settings
 from queries import complaints, db, ledger
 from queries.demo import simulate
@@ -226,6 +228,17 @@ def test_an_absent_database_is_said_and_leaves_the_page(looks, monkeypatch):
     monkeypatch.setattr(ticks, "look", lambda viewer: (1, AT))
     live._look()
     assert not live.st.session_state["live.news"].away
+
+
+def test_a_page_runs_as_a_whole_where_nothing_of_it_would_be_lost():
+    """What the prompter is told: figures that nobody is at work on; else the fragment asks, which leaves the page alone."""
+    state = {"live.fragment": "f", "viewer": "v", "tick": (7, AT)}
+    assert live.shown(SimpleNamespace(session_state=state)) == Shows("f", "v", 7, whole=True)
+    for busy in ({"held": Held(("overdue", ()), AT)}, {"forms.open": {"kind": "urge"}}, {"live.rest": time.monotonic() + 60}):
+        assert live.shown(SimpleNamespace(session_state=state | busy)) == Shows("f", "v", 7, whole=False), busy
+    assert live.shown(SimpleNamespace(session_state=state | {"live.told": 9})).version == 9
+    assert live.shown(SimpleNamespace(session_state=state | {"live.news": News(away=True)})).version is None
+    assert live.shown(SimpleNamespace(session_state={"viewer": "v", "tick": (7, AT)})) is None
 
 
 def test_a_hundred_open_pages_ask_as_often_as_one(office, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 
 from dashboard import prompter
+from dashboard.prompter import Shows
 
 
 class Session:
@@ -13,7 +14,7 @@ class Session:
 
     def __init__(self, name, shows=1, follows=True):
         self.id, self.shows, self.follows, self._scriptrunner = name, shows, follows, None
-        self._client_state = ClientState(query_string="unit=7", page_script_hash="a hash")
+        self.session_state, self._client_state = {}, ClientState(query_string="unit=7", page_script_hash="a hash")
 
     def request_rerun(self, state):
         PAGES.asked.append((self.id, state))
@@ -39,7 +40,7 @@ def pages(monkeypatch):
     return PAGES
 
 
-def prompted(pages, seconds=0.4, shown=lambda one: ("fragment", "viewer", one.shows)):
+def prompted(pages, seconds=0.4, shown=lambda one: Shows("fragment", "viewer", one.shows)):
     """What was asked within so many seconds: [(session, state)]."""
     def look(viewer):
         assert viewer == "viewer"
@@ -67,6 +68,18 @@ def test_each_that_shows_an_older_tick_is_told_once_and_one_at_a_time(pages):
 def test_it_asks_for_what_the_browser_would_ask_for(pages):
     pages.version = 2
     assert prompted(pages)[0][1] == ClientState(query_string="unit=7", page_script_hash="a hash", fragment_id="fragment", is_auto_rerun=True)
+
+
+def test_a_page_of_figures_runs_as_a_whole_and_not_as_if_its_reader_had_looked(pages):
+    pages.version, figures = 2, pages.open[1]
+    asked = dict(prompted(pages, shown=lambda one: Shows("fragment", "viewer", one.shows, whole=one is figures)))
+    assert [asked[one].fragment_id for one in ("s0", "s1", "s2")] == ["fragment", "", "fragment"]
+    assert [one.session_state for one in pages.open[:3]] == [{}, {"live.again": True}, {}] and asked["s1"].is_auto_rerun
+
+
+def test_while_the_database_is_away_its_fragment_says_so_and_the_page_stays(pages):
+    pages.version = None
+    assert {state.fragment_id for _, state in prompted(pages, shown=lambda one: Shows("fragment", "viewer", one.shows, whole=True))} == {"fragment"}
 
 
 def test_a_page_that_runs_is_left_alone(pages):
@@ -104,7 +117,7 @@ def test_one_page_that_breaks_takes_nobody_elses_followers(pages, caplog):
     def shown(one):
         if one.id == "s0" and len(caplog.records) < 2:
             raise KeyError("state")
-        return "fragment", "viewer", one.shows
+        return Shows("fragment", "viewer", one.shows)
     pages.version = 2
     assert [one for one, _ in prompted(pages, shown=shown)] == ["s0", "s1", "s2", "s3"] and len(caplog.records) == 2
 
