@@ -17,7 +17,7 @@ from queries.viewer import Viewer
 
 Tick = tuple[int, datetime]         # version, moment (UTC)
 SHARE = 0.3         # seconds for which the sessions of a process share a look at the tick
-HOLD = 1.5          # seconds for which pages that follow speak of one tick; a reader's own act does not wait for it
+HOLD = 1.0          # seconds for which pages that follow speak of one tick, which is a second old at most: two in all. A reader's own act does not wait for it
 AWAY = (OperationalError, InterfaceError, TimeoutError)
 
 _lock = Lock()

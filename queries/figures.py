@@ -329,8 +329,8 @@ def spread_over(conn: Connection, params: dict, by: str, names: tuple[str, ...],
     if not found:
         return pd.read_sql_query(raw(""), conn, params=params)
     pieces, start, end, rest = found
-    parts = [pd.DataFrame([(grp, name, value, n) for grp, name, _, value, n in rollups.spread(conn, cells, names, piece, by)],
-                          columns=["grp", "name", "value", "n"]) for piece in pieces]
+    columns = ("grp", "name", "day", "value", "n")
+    parts = [pd.DataFrame(dict(zip(columns, zip(*rollups.spread(conn, cells, names, piece, by)))), columns=columns).drop(columns="day") for piece in pieces]
     within_core = params | {"start": start, "end": end, "touched": cells.touched}
     if "done" in names:
         parts.append(pd.read_sql_query(_below_zero(by), conn, params=within_core | {"first": start.date(), "last": end.date()}))
