@@ -9,8 +9,9 @@ from types import FunctionType
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard import permissions, session, ticks, words
+from dashboard import permissions, prompter, session, ticks, words
 from dashboard.settings import settings
 from queries import complaints, db, figures, ledger
 from queries.replicas import Replicas, Source
@@ -26,13 +27,19 @@ _LIST_ONLY = ("as_of", "limit", "offset", "sort", "exact")
 def start_run() -> None:
     """Called by the entry script at the start of every run: look the account up again and take one tick for all figures."""
     covers = st.session_state.get("covers")
-    looks, tick = not st.session_state.pop("live.again", False), None if covers is not None else ticks.followed()
+    looks, tick = not (st.session_state.pop("live.again", False) | _by_itself()), None if covers is not None else ticks.followed()
     if tick is not None:
         session.look_up(looks=looks)
     st.session_state.tick = tick or ticks.found(session.begin(looks=looks, covers=covers))
     if covers is not None:
         st.session_state.update({"covers": None, "held": None})            # the reader's own act is seen at once
     st.session_state.source = source(st.session_state.tick[0])
+
+
+def _by_itself() -> bool:
+    """The page follows, and nobody did anything."""
+    run = get_script_run_ctx(suppress_warning=True)
+    return run is not None and prompter.asked_by_nobody(run.session_id)
 
 
 @lru_cache(maxsize=1)

@@ -69,6 +69,8 @@ def run(page: Callable[[], None]) -> None:
             _turns.release()
         ended = time.monotonic()
         st.session_state[_REST] = ended + (ended - began) / 2
+        if st.session_state.get("held") is None:
+            ticks.ran(ended - began)
 
 
 def follow(phone: bool = False) -> None:

@@ -2,8 +2,8 @@
 whether there is anything new (a hundred and sixty open pages kept a core busy with being told no).
 
 It lives on the loop on which Streamlit takes what browsers send, and asks a page for a run only while nothing of that page runs: what its
-reader does at the same moment is never overtaken nor stopped. One page runs for a new tick at a time, the page that waited longest
-first, so that a click finds the process free.
+reader does at the same moment is never overtaken nor stopped. One page runs for a new tick at a time, the page that shows the
+oldest one first (a click brings a page up to date as well), so that a click finds the process free.
 """
 import asyncio
 import logging
@@ -22,6 +22,16 @@ from queries.viewer import Viewer
 AGAIN = 0.5         # seconds until a page is asked once more that did not follow: it rests, or a form is open
 LONG = 2            # seconds after which the next is asked although the last one still runs
 STEP = 0.01         # seconds between two looks at whether it does
+
+
+_of_nobody: set[str] = set()
+
+
+def asked_by_nobody(session: str) -> bool:
+    """Whether this run of a page is one that was asked for here, said once: its reader did not look."""
+    found = session in _of_nobody
+    _of_nobody.discard(session)
+    return found
 
 
 class Shows(NamedTuple):
@@ -47,19 +57,33 @@ async def prompt(every: float, look: Callable[[Viewer], int | None], shown: Call
 
 
 async def _round(look: Callable, shown: Callable, asked: dict[str, float]) -> None:
-    """One look, and a run of each page that shows another version."""
-    following = {session: shows for session in _open() if _rests(session) and (shows := shown(session)) is not None}
-    for gone in asked.keys() - {session.id for session in following}:
-        del asked[gone]
-    if not following:
-        return
-    version = await run_in_threadpool(look, next(iter(following.values())).viewer)
+    """A run of each page that shows another version than the latest, until none does. Before each it is asked again which is furthest behind: what a click
+    brought up to date meanwhile need not run."""
+    version = await _looked(look, shown)
     with ticks.following():
-        for session, page in sorted(following.items(), key=lambda one: asked.get(one[0].id, 0.0)):
-            if page.version != version and time.monotonic() > asked.get(session.id, 0.0) + AGAIN and _rests(session):
-                asked[session.id] = time.monotonic()
-                _ask(session, "" if page.whole and version is not None else page.fragment)
-                await _ended(session)
+        while (found := _behind(shown, asked, version)) is not None:
+            session, page = found
+            asked[session.id] = time.monotonic()
+            _ask(session, "" if page.whole and version is not None else page.fragment)
+            await _ended(session)
+            version = await run_in_threadpool(look, page.viewer)
+
+
+async def _looked(look: Callable, shown: Callable) -> int | None:
+    """The latest version; None also where no page follows."""
+    viewer = next((page.viewer for session in _open() if (page := shown(session)) is not None), None)
+    return None if viewer is None else await run_in_threadpool(look, viewer)
+
+
+def _behind(shown: Callable, asked: dict[str, float], version: int | None) -> tuple[AppSession, Shows] | None:
+    """The page that rests and is furthest behind, of several the one that was asked longest ago."""
+    pages = _open()
+    for gone in asked.keys() - {session.id for session in pages}:
+        del asked[gone]
+        _of_nobody.discard(gone)
+    now = time.monotonic()
+    behind = [(session, page) for session in pages if _rests(session) and now > asked.get(session.id, 0.0) + AGAIN and (page := shown(session)) is not None and page.version != version]
+    return min(behind, key=lambda one: (one[1].version or 0, asked.get(one[0].id, 0.0)), default=None)
 
 
 def _open() -> list[AppSession]:
@@ -75,7 +99,7 @@ def _rests(session: AppSession) -> bool:
 def _ask(session: AppSession, fragment: str) -> None:
     """What the browser's timer would send, of what the session knows of the browser. "": the page as a whole, which is no look of its reader's."""
     if not fragment:
-        session.session_state["live.again"] = True
+        _of_nobody.add(session.id)
     state = ClientState()
     state.CopyFrom(session._client_state)
     state.fragment_id, state.is_auto_rerun = fragment, True

@@ -14,7 +14,7 @@ class Session:
 
     def __init__(self, name, shows=1, follows=True):
         self.id, self.shows, self.follows, self._scriptrunner = name, shows, follows, None
-        self.session_state, self._client_state = {}, ClientState(query_string="unit=7", page_script_hash="a hash")
+        self._client_state = ClientState(query_string="unit=7", page_script_hash="a hash")
 
     def request_rerun(self, state):
         PAGES.asked.append((self.id, state))
@@ -65,6 +65,13 @@ def test_each_that_shows_an_older_tick_is_told_once_and_one_at_a_time(pages):
     assert [one for one, _ in asked] == ["s0", "s1", "s3"]
 
 
+def test_the_page_that_is_furthest_behind_comes_first(pages):
+    for page, shows in zip(pages.open, (4, 2, 5, 3)):        # a click of its reader brings a page up to date as well
+        page.shows = shows
+    pages.version = 6
+    assert [one for one, _ in prompted(pages)] == ["s1", "s3", "s0", "s2"]
+
+
 def test_it_asks_for_what_the_browser_would_ask_for(pages):
     pages.version = 2
     assert prompted(pages)[0][1] == ClientState(query_string="unit=7", page_script_hash="a hash", fragment_id="fragment", is_auto_rerun=True)
@@ -74,7 +81,8 @@ def test_a_page_of_figures_runs_as_a_whole_and_not_as_if_its_reader_had_looked(p
     pages.version, figures = 2, pages.open[1]
     asked = dict(prompted(pages, shown=lambda one: Shows("fragment", "viewer", one.shows, whole=one is figures)))
     assert [asked[one].fragment_id for one in ("s0", "s1", "s2")] == ["fragment", "", "fragment"]
-    assert [one.session_state for one in pages.open[:3]] == [{}, {"live.again": True}, {}] and asked["s1"].is_auto_rerun
+    assert asked["s1"].is_auto_rerun
+    assert [prompter.asked_by_nobody(one) for one in ("s0", "s1", "s2")] == [False, True, False] and not prompter.asked_by_nobody("s1"), "the next is its reader's"
 
 
 def test_while_the_database_is_away_its_fragment_says_so_and_the_page_stays(pages):

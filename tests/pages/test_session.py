@@ -4,7 +4,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 from streamlit.testing.v1 import AppTest
 
-from dashboard import session
+from dashboard import prompter, session
 from queries import accounts, db
 from tests.pages.conftest import session_of
 from tests.pages.test_every_number_opens_its_list import APP
@@ -95,6 +95,9 @@ def test_only_a_click_keeps_a_session_from_running_out(office, sql):  # noqa: F8
 
     idle_for()
     at.session_state["live.again"] = True                    # the page ran again by itself
+    at.run()
+    assert idle()
+    prompter._of_nobody.add("test session id")               # or was told to
     at.run()
     assert idle()
     at.run()

@@ -20,6 +20,7 @@ class Desk:
     def __init__(self, monkeypatch):
         self.now, self.versions, self.asked = 100.0, itertools.count(1), []
         monkeypatch.setattr(ticks, "_seen", {})
+        monkeypatch.setattr(ticks, "_slowest", {"now": 0.0, "before": 0.0})
         monkeypatch.setattr(ticks.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(ticks.db, "tick", lambda urls, viewer: self.ask("look"))
         monkeypatch.setattr(session, "urls", lambda: {"desk_app": "a database"})
@@ -58,6 +59,21 @@ def test_a_round_that_takes_long_goes_on_with_a_later_tick(desk):
     with ticks.following():
         desk.now += ticks.HOLD + 0.1
         assert [desk.run(), desk.run(), ticks.look(None)[0]] == [2, 2, 2]
+
+
+def test_a_tick_lasts_twice_as_long_as_its_slowest_page_took(desk):
+    ticks.look(None)
+    ticks.ran(1.2)
+    with ticks.following():
+        desk.now += 2.3
+        assert desk.run() == 1
+        desk.now += 0.2
+        assert desk.run() == 2
+        desk.now += 2.3
+        assert desk.run() == 2, "the next one is taken to be as slow"
+        ticks.ran(600)
+        desk.now += ticks.MOST
+        assert desk.run() == 3, "but not for ever"
 
 
 def test_a_readers_own_act_waits_for_nobody_and_takes_the_others_along(desk):
