@@ -53,18 +53,7 @@ def settled(page, timeout: int = 20_000) -> None:
     page.wait_for_function(
         "() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(c => c.querySelector('.main-svg'))",
         timeout=timeout)
-    page.evaluate(_QUIET, [200, 2_000])
-
-
-# Nothing of the page was changed for so many ms; one that never rests is looked at all the same.
-_QUIET = """([quiet, most]) => new Promise(done => {
-    let timer = 0;
-    const end = () => { clearTimeout(timer); clearTimeout(latest); seen.disconnect(); done(); },
-          rest = () => { clearTimeout(timer); timer = setTimeout(end, quiet); },
-          latest = setTimeout(end, most), seen = new MutationObserver(rest);
-    seen.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
-    rest();
-})"""
+    page.wait_for_timeout(400)
 
 
 def shoot(page, path: Path | str) -> Path:
