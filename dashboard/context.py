@@ -149,6 +149,11 @@ class Frame:
         """The same for what holds links."""
         return (*self.asked, sorted(self.filters.params.items()))
 
+    @property
+    def question(self) -> tuple:
+        """``address`` without the moment, for what is kept by the tick: a page that stays open asks it again and again."""
+        return (self.period, *self.place.values(), self.parent, self.zone.key, sorted(self.filters.params.items()))
+
     def link(self, **params: object) -> dict[str, str]:
         """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""
         return links.address(self.filters, **{"at": self.as_of, **params})

@@ -129,11 +129,11 @@ def read(query: Callable, *args: Any, **params: Any) -> Any:
         params.setdefault("as_of", as_of())
     held = st.session_state.get("held")
     held = held if held is not None and params.get("as_of") == held.moment else None
-    place = f"{_name(query)} {_scope(viewer)} {args} {sorted(params.items())}" if held and query in KEPT else ""
+    place = f"{_name(query)} {scope(viewer)} {args} {sorted(params.items())}" if held and query in KEPT else ""
     if place and place in held.kept:
         found = held.kept[place]
     else:
-        found = _cached(query=query, scope=_scope(viewer), version=st.session_state.tick[0], args=args, params=params, _viewer=viewer, _source=st.session_state.get("source"))
+        found = _cached(query=query, scope=scope(viewer), version=st.session_state.tick[0], args=args, params=params, _viewer=viewer, _source=st.session_state.get("source"))
     if held:
         _note(held, query, args, params, found)
     if place:
@@ -154,7 +154,7 @@ def derived(make: Callable, *given: Any, key: object = (), rows: bool = True, si
     made of them; ``rows=False``: what is read does not stay. ``since``: a number that changes when, and only when, what is read does; it
     stands in for the tick.
     """
-    place, held = f"{_name(make)} {_scope(session.viewer())} {words.language()} {key!r}", st.session_state.get("held")
+    place, held = f"{_name(make)} {scope(session.viewer())} {words.language()} {key!r}", st.session_state.get("held")
     if rows and held is not None:
         if place not in held.kept:
             held.keep(place, _together(make, given))
@@ -181,7 +181,8 @@ def _standing(place: str, _make: Callable, _given: tuple) -> Any:
     return _together(_make, _given)
 
 
-def _scope(viewer: Viewer) -> tuple:
+def scope(viewer: Viewer) -> tuple:
+    """Whatever row security and what is shown depend on: two viewers of one scope see the same."""
     return viewer.role, viewer.scope, viewer.sees_restricted, viewer.apart
 
 
@@ -218,7 +219,7 @@ def listed(asked: tuple, version: int, moment: datetime) -> frozenset[int] | Non
     query, args, params = asked
     viewer, of_run = session.viewer(), st.session_state.get("source")
     at = of_run if of_run is not None and version == st.session_state.tick[0] else source(version)      # a later tick wants a server that has it
-    return _listed(query, _scope(viewer), version, args, params | {"as_of": moment}, viewer, at)
+    return _listed(query, scope(viewer), version, args, params | {"as_of": moment}, viewer, at)
 
 
 def write(permission: str, act: Callable, **params: Any) -> Any:

@@ -5,6 +5,7 @@ rows stay as they were opened (``data.hold``), and a quiet line beside the headi
 What is typed, ticked or open lives in the browser and in the session, which neither of the two touches.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from threading import BoundedSemaphore
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
-from dashboard import data, session, ticks, words
+from dashboard import data, prompter, session, still, ticks, words
 from dashboard.data import Held
 from dashboard.prompter import Shows
 from dashboard.settings import settings
@@ -55,7 +57,7 @@ def begin(path: str) -> None:
     held = data.hold((path, address) if path in ROWS or "at" in st.query_params else None)
     if held is None or held is not before:
         st.session_state.update({_NEWS: News(), _TOLD: None})
-    st.session_state.update({_FIRST: True, _FRAGMENT: None})
+    st.session_state.update({_FIRST: True, _FRAGMENT: None, still.DRAWN: None})
 
 
 def run(page: Callable[[], None]) -> None:
@@ -179,9 +181,31 @@ def latest(viewer: Viewer) -> int | None:
 
 def shown(page: AppSession) -> Shows | None:
     """Of an open page for ``prompter``; None where nothing follows. Figures run as a whole, but not while a form is open nor while they rest from the last run."""
-    state = page.session_state
-    fragment, viewer, tick, news, told, held, form, rest = (state[name] if name in state else None for name in (_FRAGMENT, "viewer", "tick", _NEWS, _TOLD, "held", "forms.open", _REST))
+    fragment, viewer, tick, news, told, held, form, rest, drawn = _known(page, _FRAGMENT, "viewer", "tick", _NEWS, _TOLD, "held", "forms.open", _REST, still.DRAWN)
     if not fragment or viewer is None or tick is None:
         return None
     version = None if news and news.away else tick[0] if told is None else told
-    return Shows(fragment, viewer, version, held is None and not form and time.monotonic() >= (rest or 0))
+    return Shows(fragment, viewer, version, held is None and not form and time.monotonic() >= (rest or 0), drawn and drawn.version)
+
+
+async def pass_on(ran: AppSession, others: list[AppSession]) -> None:
+    """For ``prompter``: what a page has just drawn, to those that show the same of an earlier tick to the same scope: without a run, but not without having asked
+    whether each of them may still see it."""
+    newer, viewer = _known(ran, still.DRAWN, "viewer")
+    waiting = {}
+    for page in others if newer and viewer else ():
+        shows, reader, ticket, form = _known(page, still.DRAWN, "viewer", "ticket", "forms.open")
+        if shows and shows.part == newer.part and shows.version < newer.version and not form and reader and ticket and data.scope(reader) == data.scope(viewer):
+            waiting[page] = ticket
+    may = await run_in_threadpool(session.redeem_all, set(waiting.values())) if waiting else {}
+    for page, ticket in waiting.items():
+        (shows,) = _known(page, still.DRAWN)
+        if shows and prompter.rests(page) and ticket in may and data.scope(may[ticket]) == data.scope(viewer) and shows.part == newer.part and shows.version < newer.version:
+            still.pass_on(page, shows, newer)
+            await asyncio.sleep(0)          # what browsers send meanwhile has its turn
+
+
+def _known(page: AppSession, *names: str) -> list:
+    """What the session of an open page has under these names, None where it has nothing."""
+    state = page.session_state
+    return [state[name] if name in state else None for name in names]

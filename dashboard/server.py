@@ -77,7 +77,7 @@ async def starting(app: st.App) -> AsyncIterator[None]:
     folder = Thread(target=worker.fold, args=(session.urls()["desk_app"], stop), name="folder", daemon=True)
     folder.start()
     live = import_module("dashboard.live")
-    prompting = asyncio.create_task(prompter.prompt(live.LOOK * settings().follow, live.latest, live.shown)) if settings().follow else None
+    prompting = asyncio.create_task(prompter.prompt(live.LOOK * settings().follow, live.latest, live.shown, live.pass_on)) if settings().follow else None
     yield
     if prompting:
         prompting.cancel()

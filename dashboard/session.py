@@ -1,4 +1,6 @@
 """Who is looking: the account behind the session that the gate (dashboard/gate.py) let in, looked up again on every run."""
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -47,6 +49,17 @@ def redeem(held: Ticket, *, looks: bool = True) -> Viewer:
     return _chosen(held, *db.viewer_of_session(urls(), held.session_id, held.login, looks=looks))
 
 
+def redeem_all(held: Collection[Ticket]) -> dict[Ticket, Viewer]:
+    """The same of many tickets of which nobody did anything, by one question; whoever may not any more is not among them."""
+    found = db.viewers_of_sessions(urls(), sorted({(one.session_id, one.login) for one in held}))
+    viewers = {}
+    for one in held:
+        if of_session := found.get((one.session_id, one.login)):
+            with suppress(db.NotAllowed):
+                viewers[one] = _chosen(one, *of_session)
+    return viewers
+
+
 def _chosen(held: Ticket, found: Viewer, how: str) -> Viewer:
     """Whose eyes: the account's own, or in a demo's session those of the account that was chosen."""
     if how != "demo" or held.chosen in (None, found.login):
@@ -74,7 +87,7 @@ def begin(*, looks: bool, covers: datetime | None) -> tuple[int, datetime]:
 
 def _is(held: Ticket, found: Viewer, how: str) -> Viewer:
     found, st.session_state.how = _chosen(held, found, how), how
-    st.session_state.viewer, st.session_state.login = found, found.login
+    st.session_state.update({"viewer": found, "login": found.login, "ticket": held})
     return found
 
 

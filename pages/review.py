@@ -91,7 +91,7 @@ def figures():
     return review.heat_figure(w.problems, f.category, f.channel, phone)
 
 
-heat = still.draw(figures, "review", f.address, phone)
+heat = still.draw(figures, "review", f.question, phone)
 if w.problems.total:
     links.picker(w.problems.grid, f.category, f.channel, LIST, review.cells(f), "cells")
     links.chart(heat, evidence.key("problems", f), LIST, review.of_cell(w.problems, review.cells(f)))

@@ -1,6 +1,6 @@
 """The only transactions. A connection belongs to a login, a transaction to a viewer; neither leaks into the next."""
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -119,6 +119,14 @@ def viewer_of_session(urls: dict[str, str], session_id: int, login: str, *, look
     session is not idle. Raises NotAllowed when the session ended or ran out, or the account was disabled."""
     with engine(urls["desk_app"]).begin() as conn:
         return _of_session(conn, session_id, login, looks)
+
+
+def viewers_of_sessions(urls: dict[str, str], sessions: Sequence[tuple[int, str]]) -> dict[tuple[int, str], tuple[Viewer, str]]:
+    """`viewer_of_session` of many (session id, login) at once, of which nobody did anything; those that may not are not among them."""
+    with engine(urls["desk_app"]).begin() as conn:
+        rows = conn.execute(text("select s.id as session_id, s.name as given, a.* from unnest(cast(:ids as bigint[]), cast(:logins as text[])) as s(id, name), session_account(s.id, s.name, false) a"),
+                            {"ids": [one for one, _ in sessions], "logins": [login for _, login in sessions]})
+        return {(row.session_id, row.given): (_viewer(row), row.how) for row in rows}
 
 
 def run_of_session(urls: dict[str, str], session_id: int, login: str, *, looks: bool, covers: datetime | None = None) -> tuple[Viewer, str, tuple[int, datetime]]:

@@ -11,6 +11,7 @@ import time
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser import browser
 from tests.browser.conftest import ROOT, served
@@ -172,3 +173,31 @@ def scalar(database, statement):
     with engine.connect() as conn:
         conn.execute(text("set search_path = desk"))
         return conn.execute(text(statement)).scalar()
+
+
+def test_what_one_page_has_drawn_comes_to_another_of_the_same_without_a_run(site, chromium):
+    heard = []                                               # of the second: what was sent, in its order
+
+    def hear(data):
+        message = ForwardMsg.FromString(data)
+        kind = message.WhichOneof("type")
+        heard.append("metric" if kind == "delta" and message.delta.new_element.WhichOneof("type") == "metric" else kind)
+
+    with browser.page(chromium) as one, browser.page(chromium) as two:
+        two.on("websocket", lambda socket: socket.on("framereceived", hear))
+        for page in (one, two):
+            open_page(page, site, "review?period=week")
+        before, cards = shown(two), two.locator(RECEIVED).count()
+        with Changes(site[1], 20):
+            time.sleep(12)                                   # several ticks, and the rest of both pages between them
+        until = time.monotonic() + 20
+        while (shown(one), shown(two)) != (received(site[1]["DATABASE_URL"]),) * 2:
+            assert time.monotonic() < until, (shown(one), shown(two))
+            time.sleep(0.1)
+        assert shown(two) > before
+        runs = [place for place, kind in enumerate(heard) if kind in ("new_session", "script_finished")]
+        between = [heard[start:end].count("metric") for start, end in zip(runs, runs[1:]) if heard[start] == "script_finished"]
+        assert any(between), "each of its figures came with a run of its own"
+        said = [page.locator(RECEIVED).all_inner_texts() for page in (one, two)]
+        assert said[0] == said[1] and len(said[1]) == cards, "what comes between runs stands where it stood"
+        assert broken(one) == broken(two) == one.said == two.said == []

@@ -113,6 +113,21 @@ def test_a_download_asks_for_the_session_again(office, sql):  # noqa: F811
         session.redeem(held)
 
 
+def test_of_many_sessions_those_that_may_not_any_more_are_left_out(office, sql):  # noqa: F811
+    people = [person(sql, f"tab.many.{n}") for n in range(4)]
+    held = [session.Ticket(who[session.LOGIN], int(who[session.SESSION]), None) for who in people]
+    demo = session_of("demo-leader")
+    chose, forged = (session.Ticket(demo[session.LOGIN], int(demo[session.SESSION]), login) for login in ("demo-unit", "tab.many.0"))
+    asked = [*held, chose, forged, session.Ticket("demo-leader", held[0].session_id, None)]
+    assert {one: viewer.login for one, viewer in session.redeem_all(asked).items()} == {one: one.login for one in held} | {chose: "demo-unit"}
+    sql("update session set ended_at = now() where session_id = :n", n=held[0].session_id)
+    sql("update session set seen_at = now() - idle where session_id = :n", n=held[1].session_id)
+    sql("update app_user set active = false where login = 'tab.many.2'")
+    sql("update app_user set role = 'auditor' where login = 'tab.many.3'")
+    found = session.redeem_all(asked)
+    assert {one: viewer.login for one, viewer in found.items()} == {held[3]: "tab.many.3", chose: "demo-unit"} and found[held[3]].role == "auditor"
+
+
 def test_what_was_read_for_one_account_is_not_shown_to_another(sql):
     """Two supervisors, one process, the same question at the same tick: the second one's answer is not the first one's."""
     from dashboard import data
@@ -123,8 +138,8 @@ def test_what_was_read_for_one_account_is_not_shown_to_another(sql):
         assert not at.exception
         with db.reading(session.urls(), at.session_state["viewer"]) as conn:
             true = len(units.tree(conn))
-        seen[login] = (true, len(data._cached(units.tree, data._scope(at.session_state["viewer"]), at.session_state["tick"][0], (), {}, at.session_state["viewer"])))
+        seen[login] = (true, len(data._cached(units.tree, data.scope(at.session_state["viewer"]), at.session_state["tick"][0], (), {}, at.session_state["viewer"])))
     assert all(true == shown for true, shown in seen.values()) and len({true for true, _ in seen.values()}) == 2
     one = db.viewer_of(session.urls(), "demo-supervisor")
     from dataclasses import replace
-    assert len({data._scope(one), data._scope(replace(one, apart=(7,))), data._scope(replace(one, scope=(5,))), data._scope(replace(one, sees_restricted=False))}) == 4
+    assert len({data.scope(one), data.scope(replace(one, apart=(7,))), data.scope(replace(one, scope=(5,))), data.scope(replace(one, sees_restricted=False))}) == 4
