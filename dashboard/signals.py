@@ -13,6 +13,7 @@ Fewer than FEW cases are never judged, only counted. A limit drawn and a verdict
 a point lies outside its drawn limit exactly if it is a signal.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -53,16 +54,19 @@ def scores(num, den, p):
 def bounds(n: int, p: float, z: float) -> tuple[float, float]:
     """The limits in % between which the rate of n cases stays by chance: binomial quantiles at Φ(±z), interpolated
     (Spiegelhalter 2005, appendix A.1). A count lies outside exactly if its tail probability is below Φ(−z)."""
-    tail, k = ndtr(-z), np.arange(n + 1)
-    below, above = tails(k, n, p)
-    bottom, top = int(np.argmax(below >= tail)), int(n - np.argmax(above[::-1] >= tail))
-    low = bottom - (below[bottom] - tail) / max(_mass(below, bottom), 1e-300)
-    high = top + (above[top] - tail) / max(_mass(above[::-1], n - top), 1e-300)
+    tail = ndtr(-z)
+
+    def below(k: int) -> float:
+        return float(bdtr(k, n, p)) if k >= 0 else 0.0
+
+    def above(k: int) -> float:
+        return float(bdtrc(k - 1, n, p)) if k > 0 else 1.0
+
+    bottom = bisect_left(range(n), tail, key=below)                      # the first and the last that are not too unlikely
+    top = n - bisect_left(range(n), tail, key=lambda k: above(n - k))
+    low = bottom - (below(bottom) - tail) / max(below(bottom) - below(bottom - 1), 1e-300)
+    high = top + (above(top) - tail) / max(above(top) - above(top + 1), 1e-300)
     return 100 * max(low, 0.0) / n, 100 * min(high, n) / n
-
-
-def _mass(cumulated: np.ndarray, k: int) -> float:
-    return float(cumulated[k] - (cumulated[k - 1] if k else 0.0))
 
 
 def _chance(num: float, den: float) -> float:

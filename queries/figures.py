@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
-from queries import db, rollups
+from queries import db, rollups, sums
 from queries.indicators import BASES, CATALOGUE, COHORTS, DATES, DIFFERENT, LABELS, PAIRS, STATES, UNIT_IDS, URGED, Indicator, facts
+from queries.sums import Sums
 
 # A unit is a range of the tree. :lo and :hi come from `within()` as values, not as a sub-select: the planner then knows how wide they are.
 SCOPE = "({label} between :lo and :hi and ((select ask_one()) or {label} <@ (select my_scope())))"
@@ -135,21 +136,14 @@ def counts(conn: Connection, codes: tuple[str, ...], *, as_of: datetime, start: 
     params = dict(as_of=as_of, start=start, end=end, category=category, channel=channel, source=source, zone=zone, parent=parent) | within(conn, unit)
     at_midnight = _overdue_at(conn, tuple(codes), by, params)
     cells = rollups.serving(conn, params, by) if at_midnight is None else None
-    frames = [_sum(at_midnight)] if at_midnight else []
+    found = at_midnight or []
     for some in _parts(tuple(codes), cells is not None) if at_midnight is None else ():
         parts = cells and by in _TIMELESS and (_urged(conn, some, by, cells) or _due_by_now(conn, some, by, cells) or _differing(conn, some, by, cells))
-        frames.append(_sum(parts or _answer(conn, some, by, params, cells)))
-    columns = [column for code in dict.fromkeys(codes) for column in _columns(code)]
-    result = pd.concat(frames, axis=1).fillna(0).astype("int64")[columns]
-    if by == "all" and result.empty:
-        result = pd.DataFrame(0, index=["all"], columns=result.columns)
-    return result
-
-
-def _sum(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Group by group."""
-    parts = [part for part in parts if len(part)] or parts[:1]
-    return parts[0] if len(parts) == 1 else pd.concat(parts).groupby(level=0, dropna=False).sum()
+        found += parts or _answer(conn, some, by, params, cells)
+    total = sums.add(found, (column for code in dict.fromkeys(codes) for column in _columns(code)))
+    if by == "all" and not total.rows:
+        total = total._replace(rows={"all": (0,) * len(total.columns)})
+    return sums.table(total)
 
 
 # Counts that depend on two days, from cells of one with the distance to the other (rollups.Spread): groups are not of time, the period is of whole days.
@@ -157,52 +151,50 @@ _TIMELESS = ("all", "child", "level", "category", "category_id", "channel", "cha
 
 
 def _spread(conn: Connection, cells: "rollups.Cells", names: dict[str, str], found: "rollups.Piece", by: str, holds: Callable[[date, int], bool],
-            most: int = 10_000) -> pd.DataFrame:
+            most: int = 10_000) -> Sums:
     """The sums of those (day, value) that count, of values up to `most`: a column for each name of a spread."""
-    sums: dict = {}
+    places, total = {name: place for place, name in enumerate(names)}, {}
     for row in rollups.spread(conn, cells, tuple(names), found, by, most):
         if holds(row.day, row.value):
-            one = sums.setdefault(row.grp, dict.fromkeys(names.values(), 0))
-            one[names[row.name]] += row.n
-    return pd.DataFrame.from_dict(sums, orient="index", columns=list(names.values())).rename_axis("grp")
+            total.setdefault(row.grp, [0] * len(names))[places[row.name]] += row.n
+    return Sums(tuple(names.values()), {group: tuple(row) for group, row in total.items()})
 
 
-def _touched(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame]:
-    return [pd.read_sql_query(_statement(codes, by, "touched"), conn, params=cells.params | {"touched": cells.again}, index_col="grp")] if cells.again else []
+def _touched(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[Sums]:
+    return [sums.read(conn, _statement(codes, by, "touched"), cells.params | {"touched": cells.again})] if cells.again else []
 
 
-def _urged(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
+def _urged(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[Sums] | None:
     """Complaints urged in the period: an urge counts whose forerunner lies before it. None: another question."""
     found = CATALOGUE[codes[0]].among == URGED and cells.whole(by)
     if not found:
         return None
     names = {"urged_den": "urged_den"} | {f"{code}_num": f"{code}_num" for code in codes if CATALOGUE[code].num}
-    table = _spread(conn, cells, names, found, by, lambda day, value: value == 0 or value - 1 > (day - found.first).days)
-    table = table.assign(**{f"{code}_den": table["urged_den"] for code in codes})
-    return [table[[column for code in codes for column in _columns(code)]], *_touched(conn, codes, by, cells)]
+    urged = _spread(conn, cells, names, found, by, lambda day, value: value == 0 or value - 1 > (day - found.first).days)
+    dens = [sums.add([urged], ["urged_den"]).named([f"{code}_den"]) for code in codes]
+    return [sums.add([urged], (f"{code}_num" for code in codes if CATALOGUE[code].num)), *dens, *_touched(conn, codes, by, cells)]
 
 
 def _columns(code: str) -> list[str]:
     return [f"{code}_den", f"{code}_num"] if CATALOGUE[code].num else [f"{code}_den"]
 
 
-def _due_by_now(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
+def _due_by_now(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[Sums] | None:
     """Of what was received, what fell due on the days before today, and today by the raw rows. None: another question."""
     found = codes == ("received_due",) and cells.whole(by, past=True)
     today = _today(cells.params)
     if not found or found.first < today.date() - timedelta(days=2000):
         return None
-    den, num = ["received_due_den"], ["received_due_num"]
-    parts = [part[["received_met_den"]].set_axis(den, axis=1) for part in _answer(conn, ("received_met",), by, cells.params, cells)]
+    num = ["received_due_num"]
+    parts = [sums.add([part], ["received_met_den"]).named(["received_due_den"]) for part in _answer(conn, ("received_met",), by, cells.params, cells)]
     core = cells.params | {"end": min(_moment(found.last, cells.params), cells.params["end"]), "today": today, "touched": cells.touched}
     parts.append(_spread(conn, cells, {"due": num[0]}, found, by, lambda day, value: day + timedelta(days=value) < today.date()))
     asked = [(_statement(codes, by, "due_today"), core), *([(_statement(codes, by, "touched"), core | {"touched": cells.again})] if cells.again else []),
              *([(_statement(codes, by), cells.params | {"start": core["end"]})] if core["end"] < cells.params["end"] else [])]
-    parts += [pd.read_sql_query(statement, conn, params=more, index_col="grp")[num] for statement, more in asked]
-    return [_sum([part.reindex(columns=den + num, fill_value=0) for part in parts])]
+    return parts + [sums.add([sums.read(conn, statement, more)], num) for statement, more in asked]
 
 
-def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[pd.DataFrame] | None:
+def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollups.Cells") -> list[Sums] | None:
     """Complaints that count in one cohort of the period and not in the other: those of the one without those of both. None: another question."""
     if not set(codes) <= set(DIFFERENT):
         return None
@@ -218,11 +210,10 @@ def _differing(conn: Connection, codes: tuple[str, ...], by: str, cells: "rollup
         both = _spread(conn, cells, {f"{pair[0]}_{pair[1]}_{part}": f"{code}_{part}" for part in ("den", "num")}, found, by,
                        lambda day, value: first <= day + timedelta(days=value // 2 if value % 2 == 0 else -(value + 1) // 2) < last,
                        most=2 * (last - first).days)      # both days lie in the period
-        parts.append(-(1 + either) * both)
+        parts.append(both.times(-(1 + either)))
         for base in (one, other)[:1 + either]:
-            parts += [table.set_axis([f"{code}_den", f"{code}_num"], axis=1) for table in rollups.counted(conn, cells, cells.core((BASES[base],), by), (BASES[base],), by)]
-    columns = [column for code in codes for column in _columns(code)]
-    return [_sum([part.reindex(columns=columns, fill_value=0) for part in parts]), *_touched(conn, codes, by, cells)]
+            parts += [part.named([f"{code}_den", f"{code}_num"]) for part in rollups.counted(conn, cells, cells.core((BASES[base],), by), (BASES[base],), by)]
+    return [*parts, *_touched(conn, codes, by, cells)]
 
 
 def _anything_due(conn: Connection, params: dict) -> bool:
@@ -246,7 +237,7 @@ def _local_day(moment: datetime, params: dict) -> date:
 _STOCK = {"overdue_open": ("late_in", "late_out"), "overdue_open_5": ("late5_in", "late5_out")}
 
 
-def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict) -> list[pd.DataFrame] | None:
+def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict) -> list[Sums] | None:
     """What was overdue at a midnight, from the cells of what came in and went out; None for another question."""
     zone = ZoneInfo(params["zone"])
     then = params["as_of"].astimezone(zone)
@@ -255,17 +246,16 @@ def _overdue_at(conn: Connection, codes: tuple[str, ...], by: str, params: dict)
     cells = rollups.edges(conn, params | {"as_of": NEVER}, by)
     if cells is None:
         return None
-    rows = pd.DataFrame([(row.grp, *(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes))
-                         for row in cells.by_day(conn, by, then.date(), then.date(), tuple(kind for code in codes for kind in _STOCK[code]))],
-                        columns=["grp", *(f"{code}_den" for code in codes)])
-    parts = [rows.groupby("grp", dropna=False).sum()]
+    columns = tuple(f"{code}_den" for code in codes)
+    parts = [Sums(columns, {row.grp: tuple(getattr(row, _STOCK[code][0]) - getattr(row, _STOCK[code][1]) for code in codes)})
+             for row in cells.by_day(conn, by, then.date(), then.date(), tuple(kind for code in codes for kind in _STOCK[code]))]
     if cells.again:
-        parts.append(pd.read_sql_query(_statement(codes, by, "touched"), conn, params=params | {"touched": cells.again}, index_col="grp"))
-    return parts
+        parts.append(sums.read(conn, _statement(codes, by, "touched"), params | {"touched": cells.again}))
+    return parts or [Sums(columns, {})]
 
 
-def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[pd.DataFrame]:
-    """Tables whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave out the raw
+def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cells: "rollups.Cells | None") -> list[Sums]:
+    """Parts whose sums are the answer: the cells of the period's whole days, weeks or months, of the rest and of what the cells leave out the raw
     rows; or the raw rows alone."""
     core = cells.core(codes, by) if cells else None
     found, left = params | {"touched": cells.touched if cells else None}, cells and {"touched": cells.again}
@@ -278,7 +268,7 @@ def _answer(conn: Connection, codes: tuple[str, ...], by: str, params: dict, cel
         parts = rollups.counted(conn, cells, core, codes, by)
         asked = [*([("open", within_core)] if core.open else []), *([("today", within_core)] if core.today else []),
                  *([("touched", within_core | left)] if cells.again else []), *(("", params | {"start": start, "end": end}) for start, end in core.rest)]
-    return parts + [pd.read_sql_query(_statement(codes, by, only), conn, params=more, index_col="grp") for only, more in asked]
+    return parts + [sums.read(conn, _statement(codes, by, only), more) for only, more in asked]
 
 
 def rate(num: int, den: int) -> float | None:

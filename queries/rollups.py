@@ -15,12 +15,12 @@ from hashlib import sha256
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 from sqlalchemy import Connection, Row, TextClause, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from queries import db
+from queries import db, sums
 from queries.indicators import BASES, CATALOGUE, PAIRS, PART, URGENT, facts
+from queries.sums import Sums
 
 SHIFTS = {-1: 63, 0: 55, 1: 39, 2: 25}     # a label cut off here is the unit above it at level 0, 1, 2 (unit_width); at 63 nothing is left: all together
 DEEPEST = 2
@@ -491,18 +491,18 @@ def _columns(lines: tuple[Line, ...], codes: tuple[str, ...], count: Callable[[L
     return ", ".join(f"{sign}coalesce(sum({' + '.join(count(line, line.place(code, part)) for line in lines)}), 0)::bigint as {code}_{part}" for code, part in parts)
 
 
-def counted(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
-    """<code>_den and <code>_num by group, of each piece, without touched complaints. Nobody may change them: what is asked again in a transaction is the same."""
+def counted(conn: Connection, cells: Cells, core: Core, codes: tuple[str, ...], by: str) -> list[Sums]:
+    """<code>_den and <code>_num by group, of each piece, without touched complaints."""
     found = []
     for piece in core.pieces:
         found += db.once(conn, ("counted", core.lines, piece, codes, by, *cells.question), lambda: _counted(conn, cells, core.lines, piece, codes, by))
     return found
 
 
-def _counted(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piece, codes: tuple[str, ...], by: str) -> list[pd.DataFrame]:
+def _counted(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piece, codes: tuple[str, ...], by: str) -> list[Sums]:
     params = cells.params | {"grain": piece.grain.number, "first": piece.first, "last": piece.last, "touched": cells.touched}
     statement = _fact_statement(lines, codes, by) if piece.grain is FACTS else _cell_statement(lines, codes, by)
-    found = [pd.read_sql_query(statement, conn, params=params, index_col="grp")]
+    found = [sums.read(conn, statement, params)]
     return found + ([_stored(conn, cells, lines, piece, codes, by)] if cells.touched and piece.grain is not FACTS else [])
 
 
@@ -530,7 +530,7 @@ def _summed(columns: str, rows: str, where: str, by: str) -> TextClause:
      group by 1""")
 
 
-def _stored(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piece, codes: tuple[str, ...], by: str) -> pd.DataFrame:
+def _stored(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piece, codes: tuple[str, ...], by: str) -> Sums:
     """What touched complaints still count for in these cells, with a minus: <code>_den and <code>_num by group."""
     p, first = cells.params, lines[0]
     facts = db.once(conn, ("facts", *cells.touched), lambda: conn.execute(_FACTS, {"touched": cells.touched}).all())
@@ -544,11 +544,11 @@ def _stored(conn: Connection, cells: Cells, lines: tuple[Line, ...], piece: Piec
         if (on is None or not piece.first <= on < piece.last or not p["lo"] <= place <= p["hi"] or p["category"] not in (None, fact.category_id)
                 or p["channel"] not in (None, fact.channel_id) or not any(fact.bits[line.number - 1] for line in lines)):
             continue
-        sums = found.setdefault(group(place, on, fact), dict.fromkeys((f"{code}_{part}" for code, part in columns), 0))
-        for line in lines:
-            for code, part in columns:
-                sums[f"{code}_{part}"] -= (fact.bits[line.number - 1] or 0) >> line.place(code, part) - 1 & 1
-    return pd.DataFrame.from_dict(found, orient="index", columns=[f"{code}_{part}" for code, part in columns]).rename_axis("grp")
+        total = found.setdefault(group(place, on, fact), [0] * len(columns))
+        for bits, places in ((fact.bits[line.number - 1] or 0, [line.place(*column) for column in columns]) for line in lines):
+            for at, place in enumerate(places):
+                total[at] -= bits >> place - 1 & 1
+    return Sums(tuple(f"{code}_{part}" for code, part in columns), {group: tuple(total) for group, total in found.items()})
 
 
 _FACTS = text("""

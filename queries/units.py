@@ -1,7 +1,8 @@
 """The tree of units, and the lists that filters offer: scoped, like everything."""
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, text
 
@@ -88,9 +89,7 @@ def weekly(conn: Connection, code: str, *, as_of: datetime, start: datetime, end
     """Numerator and denominator of a rate for every child of `parent` (and itself) by week: unit_id, week (its Monday, a date), num, den."""
     table = figures.counts(conn, (code,), by="child_week", as_of=as_of, start=start, end=end, unit=parent, parent=parent, category=category,
                            channel=channel, source=source, zone=zone)
-    keys = table.index.to_series().dropna().astype(str).str.split(" ", expand=True)
-    if keys.empty:
-        return pd.DataFrame({"unit_id": [], "week": [], "num": [], "den": []}).astype({"unit_id": "int64", "num": "int64", "den": "int64"})
-    table = table.loc[keys.index]
-    return pd.DataFrame({"unit_id": keys[0].astype("int64"), "week": pd.to_datetime(keys[1]).dt.date, "num": table[f"{code}_num"], "den": table[f"{code}_den"]}
-                        ).sort_values(["unit_id", "week"]).reset_index(drop=True)
+    keys = [str(key).partition(" ") for key in table.index.dropna()]
+    rows = table.loc[table.index.notna()]
+    return pd.DataFrame({"unit_id": np.array([int(unit) for unit, _, _ in keys], dtype="int64"), "week": pd.Series([date.fromisoformat(week) for _, _, week in keys], dtype=object),
+                         "num": rows[f"{code}_num"].to_numpy(), "den": rows[f"{code}_den"].to_numpy()}).sort_values(["unit_id", "week"], ignore_index=True)
