@@ -185,7 +185,7 @@ def shown(page: AppSession) -> Shows | None:
     if not fragment or viewer is None or tick is None:
         return None
     version = None if news and news.away else tick[0] if told is None else told
-    return Shows(fragment, viewer, version, held is None and not form and time.monotonic() >= (rest or 0), drawn and drawn.version)
+    return Shows(fragment, viewer, version, held is None and not form and time.monotonic() >= (rest or 0), drawn and drawn.version, rest or 0.0)
 
 
 async def pass_on(ran: AppSession, others: list[AppSession]) -> None:

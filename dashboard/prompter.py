@@ -23,7 +23,7 @@ from queries.viewer import Viewer
 AGAIN = 0.5         # seconds until a page is asked once more that did not follow: it rests, or a form is open
 LONG = 2            # seconds after which the next is asked although the last one still runs
 STEP = 0.01         # seconds between two looks at whether it does
-EASY = 10           # seconds between two runs of a page whose figures came from another
+EASY = 10           # seconds that a page rests whose figures came from another
 
 
 _of_nobody: set[str] = set()
@@ -38,13 +38,14 @@ def asked_by_nobody(session: str) -> bool:
 
 class Shows(NamedTuple):
     """What an open page shows: the fragment of it that follows, for whom, the version it speaks of (None: it says that there is no answer), whether the
-    page is to run as a whole, without asking that fragment first, and the version of the figures that were passed on to it."""
+    page is to run as a whole, without asking that fragment first, the version of the figures that were passed on to it, and when it ran last (time.monotonic)."""
 
     fragment: str
     viewer: Viewer
     version: int | None
     whole: bool = False
     passed: int | None = None
+    ran: float = 0.0
 
     @property
     def figures(self) -> int | None:
@@ -95,9 +96,9 @@ def _behind(shown: Callable, asked: dict[str, float], version: int | None, rest:
     for gone in asked.keys() - {session.id for session in pages}:
         del asked[gone]
         _of_nobody.discard(gone)
-    now, wait = time.monotonic(), EASY if rest else AGAIN
-    behind = [(session, page) for session in pages if rests(session) and now > asked.get(session.id, 0.0) + wait and (page := shown(session)) is not None
-              and (page.whole and page.version != page.figures == version if rest else page.figures != version)]
+    now = time.monotonic()
+    behind = [(session, page) for session in pages if rests(session) and now > asked.get(session.id, 0.0) + (EASY if rest else AGAIN) and (page := shown(session)) is not None
+              and (page.whole and page.version != page.figures == version and now > page.ran + EASY if rest else page.figures != version)]
     return min(behind, key=lambda one: (one[1].figures or 0, one[1].version or 0, asked.get(one[0].id, 0.0)), default=None)
 
 

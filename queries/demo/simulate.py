@@ -31,7 +31,7 @@ from queries.viewer import Viewer
 LIKE = 4_000                # so many of the latest complaints show who is complained about, what of, and how
 AHEAD = 400                 # so many complaints are looked up at a time for one kind of change
 AMONG = 10                  # times as many of which what happens often is looked for, at random: all the open ones of a large bank cost what hundreds of changes do
-LOOKING = 0.2               # share of the time that looks may take, after the first two seconds of them: else another kind of change is made
+LOOKING = 0.1               # share of the time that looks may take, after the first two seconds of them: else another kind of change is made
 SAY = 5                     # seconds between two lines
 PATIENCE = 20               # failures one after the other before it gives up
 EVEN = 3                    # so many more complaints may have entered than left, or left than entered
@@ -123,13 +123,18 @@ _LIKE = text("""
            c.anonymous, c.malicious
       from complaint c join unit u on u.unit_id = c.about_unit_id and u.kind <> 'unmapped'
      where c.source_id = :source order by c.complaint_id desc limit :n""")
-# The last one of four digits is the first that an index finds; past 9999 in a day all are looked at.
+# The last one of four digits is the first that an index finds. Past 9999 in a day the latest complaints tell, because who takes a number holds the lock until it is
+# there; where theirs is not the last after all (a load numbered them), or is not theirs, all are looked at.
 _SERIAL = text("""
-    with four as (select substr(complaint_no, 10)::int as n from complaint_key where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.'
-                     and complaint_no ~ '^\\d{8}-\\d{4}$' order by complaint_no desc limit 1)
+    with of_day as not materialized (select complaint_no from complaint_key where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.'),
+         four as (select substr(complaint_no, 10)::int as n from of_day where complaint_no ~ '^\\d{8}-\\d{4}$' order by complaint_no desc limit 1),
+         late as (select max(substr(complaint_no, 10)::int) as n
+                    from (select complaint_no from complaint where source_id = :source order by complaint_id desc limit 200) c
+                   where complaint_no ~ ('^' || :day || '-\\d{5,9}$'))
     select case when exists (select from four where n < 9999) then (select n from four)
-                else (select coalesce(max(substr(complaint_no, 10)::int), 0) from complaint_key
-                       where source_id = :source and complaint_no > :day || '-' and complaint_no < :day || '.' and complaint_no ~ '^\\d{8}-\\d{1,9}$') end""")
+                when exists (select from late where n is not null
+                                and not exists (select from complaint_key k where k.source_id = :source and k.complaint_no = :day || '-' || late.n + 1)) then (select n from late)
+                else (select coalesce(max(substr(complaint_no, 10)::int), 0) from of_day where complaint_no ~ '^\\d{8}-\\d{1,9}$') end""")
 _HOLD = text("select pg_try_advisory_xact_lock(hashtext('desk.demo.complaint'), (:id % 2147483647)::int)")
 _ADD = text("""
     insert into complaint (source_id, complaint_no, pack, calendar_id, received_at, dispatched_at, channel_id, channel_kind, category_id,

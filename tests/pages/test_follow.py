@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, live, session, ticks, words
+from dashboard import data, live, session, still, ticks, words
 from dashboard.data import Held
 from dashboard.live import News
 from dashboard.prompter import Shows
@@ -234,8 +234,10 @@ def test_a_page_runs_as_a_whole_where_nothing_of_it_would_be_lost():
     """What the prompter is told: figures that nobody is at work on; else the fragment asks, which leaves the page alone."""
     state = {"live.fragment": "f", "viewer": "v", "tick": (7, AT)}
     assert live.shown(SimpleNamespace(session_state=state)) == Shows("f", "v", 7, whole=True)
-    for busy in ({"held": Held(("overdue", ()), AT)}, {"forms.open": {"kind": "urge"}}, {"live.rest": time.monotonic() + 60}):
-        assert live.shown(SimpleNamespace(session_state=state | busy)) == Shows("f", "v", 7, whole=False), busy
+    later = time.monotonic() + 60
+    for busy in ({"held": Held(("overdue", ()), AT)}, {"forms.open": {"kind": "urge"}}, {"live.rest": later}):
+        assert live.shown(SimpleNamespace(session_state=state | busy)) == Shows("f", "v", 7, whole=False, ran=busy.get("live.rest", 0.0)), busy
+    assert live.shown(SimpleNamespace(session_state=state | {still.DRAWN: still.Drawn((), 9, still.Kept(), (), "")})).figures == 9
     assert live.shown(SimpleNamespace(session_state=state | {"live.told": 9})).version == 9
     assert live.shown(SimpleNamespace(session_state=state | {"live.news": News(away=True)})).version is None
     assert live.shown(SimpleNamespace(session_state={"viewer": "v", "tick": (7, AT)})) is None

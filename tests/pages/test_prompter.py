@@ -1,5 +1,6 @@
 """Who is told that the tick moved on: pages that show another version and of which nothing runs, one after the other, each once."""
 import asyncio
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -189,6 +190,13 @@ async def _times(pages):
     await asyncio.sleep(0.5)
     task.cancel()
     return began
+
+
+def test_what_its_reader_brought_up_to_date_a_moment_ago_rests_as_long(pages):
+    pages.version, pages.open = 2, [Session("s0", shows=1)]
+    pages.open[0].passed, now = 2, time.monotonic()
+    assert prompted(pages, shown=lambda one: figures(one)._replace(ran=now)) == []
+    assert [one for one, _ in prompted(pages, shown=lambda one: figures(one)._replace(ran=now - prompter.EASY))] == ["s0"]
 
 
 def test_the_rest_of_a_page_on_which_a_form_is_open_waits(pages):
