@@ -37,6 +37,11 @@ def pytest_addoption(parser):
     parser.addoption("--database", action="store_true", help="only the tests that ask a database: for another PostgreSQL")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores: a tenth of the time a worker waits for a browser, a server or a second to pass."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure(config):
     # A test names its own database. One that forgets to must fail here, not read the desk that runs from this checkout.
     os.environ["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:9/no-test-reads-the-desk-of-this-checkout"
