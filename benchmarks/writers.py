@@ -3,8 +3,8 @@
     python -m benchmarks.writers --url URL --data FOLDER [--seconds 5] [--rows 200000]
 
 In a database of its own on the same server (a small bank, thrown away), because complaints are never deleted. Writers are the intake role; a client sends
-each transaction in one message, so that the server is measured and not Python. Upkeep is that of the roll-ups: writers note what they touched, and a worker beside
-them folds it every second, as the product's does. Rounds without both take turns with rounds with them.
+each transaction in one message, so that the server is measured and not Python. Upkeep is that of the roll-ups: writers note what they touched ("noted": that alone), and a
+worker beside them folds it every second, as the product's does ("on": both, on the same cores). Rounds without, with the one and with both take turns.
 """
 import argparse
 import statistics
@@ -28,6 +28,7 @@ from queries.intake.land import land
 
 NOTE = "insert into rollup_dirty select unnest(ids);"       # in respan(): what a writer pays for the roll-ups where spans are derived; elsewhere triggers do it
 CLIENTS, BATCH, ROUNDS, BANK = 8, 5_000, 2, 50_000
+MODES = ("off", "noted", "on")
 MAPPING = """
 [source]
 name = "bench"
@@ -79,11 +80,11 @@ class Writers:
         return conn
 
     @contextmanager
-    def mode(self, on: bool) -> Iterator[None]:
-        """Within it roll-ups are kept up to date, or nobody notes or folds anything."""
-        self._switch(on)
+    def mode(self, upkeep: str) -> Iterator[None]:
+        """Within it roll-ups are kept up to date, or writers note what they touch and it is folded afterwards, or nobody notes or folds anything (MODES)."""
+        self._switch(upkeep != "off")
         ended = threading.Event()
-        worker = threading.Thread(target=self._fold, args=(ended,)) if on else None
+        worker = threading.Thread(target=self._fold, args=(ended,)) if upkeep == "on" else None
         if worker:
             worker.start()
         try:
@@ -93,6 +94,9 @@ class Writers:
             if worker:
                 worker.join()
             self._switch(True)
+            with desk.administrator(self.url, isolation_level="AUTOCOMMIT").connect() as conn:
+                while conn.execute(text("select rollup_fold(20000)")).scalar_one() > 0:        # so that the next round has nothing of this one's
+                    pass
 
     def _switch(self, on: bool) -> None:
         with desk.administrator(self.url).begin() as conn:
@@ -200,29 +204,31 @@ def bank(url: str) -> Iterator[str]:
 
 
 def run(url: str, folder: Path, seconds: float = 5, rows: int = 200_000) -> dict:
-    """Measures, prints, writes results/writers.json: by kind of writing, per second, with upkeep on and off, and how many times as long with it."""
+    """Measures, prints, writes results/writers.json: by kind of writing, per second, with upkeep on, noted and off, and how many times as long as off."""
     with bank(url) as own, tempfile.TemporaryDirectory(dir=folder) as temporary:
-        w, modes = Writers(own, desk.logins(own, folder)), (True, False)
-        found: dict[str, dict[bool, list[float]]] = {kind: {on: [] for on in modes} for kind in ("one by one, 8 clients", "batches of 5,000", "close, 8 clients", "reassign, 8 clients", "import")}
-        for number in range(ROUNDS):                          # in turns, so that the machine is the same for both
-            for on in modes[::1 if number % 2 else -1]:
-                with w.mode(on):
-                    found["one by one, 8 clients"][on].append(w.together(seconds, w.one))
-                    found["batches of 5,000"][on].append(w.batches(2))
+        w = Writers(own, desk.logins(own, folder))
+        found: dict[str, dict[str, list[float]]] = {kind: {upkeep: [] for upkeep in MODES} for kind in ("one by one, 8 clients", "batches of 5,000", "close, 8 clients", "reassign, 8 clients", "import")}
+        for number in range(ROUNDS):                          # in turns, so that the machine is the same for all
+            for upkeep in MODES[::1 if number % 2 else -1]:
+                with w.mode(upkeep):
+                    found["one by one, 8 clients"][upkeep].append(w.together(seconds, w.one))
+                    found["batches of 5,000"][upkeep].append(w.batches(2))
                     ids = w.open_ones(40_000)
-                    found["reassign, 8 clients"][on].append(w.together(seconds, lambda rng, client: MOVE.format(id=rng.choice(ids[client]), unit=rng.choice(w.units))))
-                    found["close, 8 clients"][on].append(w.together(seconds, lambda rng, client: CLOSE.format(id=ids[client].pop()) if ids[client] else None))
-        with w.mode(True):
-            found["import"][True].append(w.imported(rows, Path(temporary)))
+                    found["reassign, 8 clients"][upkeep].append(w.together(seconds, lambda rng, client: MOVE.format(id=rng.choice(ids[client]), unit=rng.choice(w.units))))
+                    found["close, 8 clients"][upkeep].append(w.together(seconds, lambda rng, client: CLOSE.format(id=ids[client].pop()) if ids[client] else None))
+        with w.mode("on"):
+            found["import"]["on"].append(w.imported(rows, Path(temporary)))
         with desk.administrator(own).begin() as conn:
             last = conn.execute(text("select max(complaint_id) from complaint")).scalar()
             wrong = conn.execute(text("select count(*) from check_spans(:a, :b)"), {"a": last - 2000, "b": last}).scalar()
         assert wrong == 0, f"{wrong} complaints have spans that differ from the rule"
     result = []
     for kind, by_mode in found.items():
-        on, off = (statistics.median(by_mode[m]) if by_mode.get(m) else None for m in (True, False))
-        result.append({"kind": kind, "on": round(on), "off": round(off) if off else None, "times_as_long": round(off / on, 2) if off else None})
-    desk.table(["complaints a second", "upkeep on", "off", "times as long"], [[r["kind"], r["on"], r["off"] or "–", r["times_as_long"] or "–"] for r in result])
+        on, noted, off = (statistics.median(by_mode[one]) if by_mode[one] else None for one in ("on", "noted", "off"))
+        result.append({"kind": kind, "on": round(on), "noted": round(noted) if noted else None, "off": round(off) if off else None,
+                       "times_as_long": round(off / on, 2) if off else None, "noted_times_as_long": round(off / noted, 2) if off and noted else None})
+    desk.table(["complaints a second", "upkeep on", "noted", "off", "times as long", "noted"],
+               [[r["kind"], *(str(r[name] or "–") for name in ("on", "noted", "off", "times_as_long", "noted_times_as_long"))] for r in result])
     whole = {"bank": BANK, "clients": CLIENTS, "imported_rows": rows, "writers": result}
     desk.keep("writers", whole)
     return whole
