@@ -5,11 +5,12 @@ A test needs the program. On a build machine (CI) it is there, or the test fails
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,14 @@ class Standby:
         return self._ask(self.primary.set(query={"host": str(self.folder), "port": "5432"}).render_as_string(hide_password=False), statement)[0]
 
     def kill(self):
-        """As a machine that loses its power."""
+        """As a machine that loses its power: its backends too, of which one that is slow to notice would answer once more."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        backends = [int(one) for one in children.read_text().split()] if children.exists() else []
         self.process.kill()
         self.process.wait(10)
+        for one in backends:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
