@@ -441,26 +441,29 @@ def heat_strip(rows: Sequence[str], cols: Sequence[str], z: Sequence[Sequence[in
 
     changes: per row, against the period before; totals are the sums of the rows. words: total, change (heads at the
     right), empty. left: px for the row names, from their length if not given. narrow: on a phone the column names stand
-    upright. Height: 24 (on a phone 64) + 27 px a row.
+    upright, and thousands are smaller and undivided. Height: 24 (on a phone 64) + 27 px a row.
     """
     if not rows or not cols:
         return empty(80, words)
     top = max((max(r) for r in z), default=0) or 1
     left = left or 18 + max(map(_px, rows))
-    high, total, changed, right = (64, 30, 66, 68) if narrow else (24, 42, 88, 92)
+    moved = [f"▲{change:,}" if change > 0 else f"▼{-change:,}" if change < 0 else "—" for change in changes]
+    high, total, changed = (64, 30, 66) if narrow else (24, 42, 88)
+    total = max(total, 8 + max(_px(f"{sum(row):,}") for row in z))
+    changed = max(changed, total + 6 + max(map(_px, moved)))
+    small = SIZE if not narrow or top < 1_000 else 10 if top < 10_000 else 8
     data = [{"type": "heatmap", "x": list(range(len(cols))), "y": list(range(len(rows))), "zmin": 0, "zmax": 1,
              "z": [[(v / top) ** 0.6 for v in r] for r in z],  # the root, or one large cell leaves the others white
-             "text": [[f"{v:,}" if v else "·" for v in r] for r in z], "texttemplate": "%{text}",
-             "textfont": {"size": SIZE, "color": INK}, "colorscale": [[i / 9, c] for i, c in enumerate(SEQUENTIAL)],
+             "text": [[(str(v) if narrow else f"{v:,}") if v else "·" for v in r] for r in z], "texttemplate": "%{text}",
+             "textfont": {"size": small, "color": INK}, "colorscale": [[i / 9, c] for i, c in enumerate(SEQUENTIAL)],
              "showscale": False, "xgap": 2, "ygap": 2, "hoverinfo": "skip"}]
     notes = []
-    for i, (row, change) in enumerate(zip(z, changes)):
-        word = f"▲{change:,}" if change > 0 else f"▼{-change:,}" if change < 0 else "—"
+    for i, (row, change, word) in enumerate(zip(z, changes, moved)):
         notes += [note(f"<b>{sum(row):,}</b>", 1, i, xref="paper", dx=total, anchor="right", color=INK),
                   note(word, 1, i, xref="paper", dx=changed, anchor="right", color=INK if change > 0 else MUTED)]
     notes += [note(words["total"], 1, 1, xref="paper", yref="paper", dx=total, dy=12, anchor="right"),
               note(words["change"], 1, 1, xref="paper", yref="paper", dx=changed, dy=12, anchor="right")]
-    return figure(data, high + 27 * len(rows), margin=(left, right, high, 0), notes=notes,
+    return figure(data, high + 27 * len(rows), margin=(left, changed + (2 if narrow else 4), high, 0), notes=notes,
                   x=axis(side="top", tickangle=-90 if narrow else 0, tickvals=list(range(len(cols))), ticktext=list(cols),
                          range=[-0.5, len(cols) - 0.5]),
                   y=axis(tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5],

@@ -37,3 +37,18 @@ def test_a_chart_goes_out_as_plotly_would_send_it():
 def test_the_chart_of_a_unit_among_its_peers_is_one_too():
     row = {"label": "x", "values": [90.0, 95.0, 99.0], "keys": [1, 2, 3], "own": 2, "flip": False, "group": 94.0, "text": "95%", "ends": ["90%", "99%"], "hover": ["a", "b", "c"]}
     go.Figure(links.Drawn(charts.positions([row], {"empty": "", "group": "g", "worse": "w", "better": "b"})).to_dict())
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("most", [7, 412, 8_400, 98_400])
+def test_large_numbers_of_the_heat_strip_stand_beside_each_other(narrow, most):
+    """Totals, changes and cells of a bank of millions: none runs into the next, and small ones stand where they stood."""
+    made = charts.heat_strip(["服务产品", "服务渠道"], list("一二三四五六七八"), [[most // 2] * 2 + [3] * 6, [0] * 8], [most - 1, -most], {"total": "合计", "change": "较上期", "empty": ""}, narrow=narrow)
+    notes = made["layout"]["annotations"]
+    (total, moved), size = [(note["text"], note["xshift"]) for note in notes[:2]], made["data"][0]["textfont"]["size"]
+    assert total[1] + charts._px(moved[0]) < moved[1] <= made["layout"]["margin"]["r"] and charts._px(total[0]) < total[1]
+    if narrow:
+        cell = (358 - made["layout"]["margin"]["l"] - made["layout"]["margin"]["r"]) / 8
+        assert len(made["data"][0]["text"][0][0]) * size * 0.56 < cell, (cell, size)
+    if most < 1000:
+        assert (total[1], moved[1], size) == ((30, 66, 12) if narrow else (42, 88, 12))
