@@ -4,7 +4,7 @@
 
 In a database of its own on the same server (a small bank, thrown away), because complaints are never deleted. Writers are the intake role; a client sends
 each transaction in one message, so that the server is measured and not Python. Upkeep is that of the roll-ups: writers note what they touched ("noted": that alone), and a
-worker beside them folds it every second, as the product's does ("on": both, on the same cores). Rounds without, with the one and with both take turns.
+worker beside them, the product's own, folds it every second ("on": both, on the same cores). Rounds without, with the one and with both take turns.
 """
 import argparse
 import statistics
@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks import desk
 from benchmarks.generate import Bench
+from dashboard import worker
 from queries import db, intake
 from queries.intake.land import land
 
@@ -84,18 +85,18 @@ class Writers:
         """Within it roll-ups are kept up to date, or writers note what they touch and it is folded afterwards, or nobody notes or folds anything (MODES)."""
         self._switch(upkeep != "off")
         ended = threading.Event()
-        worker = threading.Thread(target=self._fold, args=(ended,)) if upkeep == "on" else None
-        if worker:
-            worker.start()
+        folder = threading.Thread(target=worker.fold, args=(self.urls["desk_app"], ended)) if upkeep == "on" else None
+        if folder:
+            folder.start()
         try:
             yield
         finally:
             ended.set()
-            if worker:
-                worker.join()
+            if folder:
+                folder.join()
             self._switch(True)
             with desk.administrator(self.url, isolation_level="AUTOCOMMIT").connect() as conn:
-                while conn.execute(text("select rollup_fold(20000)")).scalar_one() > 0:        # so that the next round has nothing of this one's
+                while conn.execute(text("select rollup_fold(:most)"), {"most": worker.MOST}).scalar_one() > 0:        # so that the next round has nothing of this one's
                     pass
 
     def _switch(self, on: bool) -> None:
@@ -103,12 +104,6 @@ class Writers:
             conn.exec_driver_sql((self.respan if on else self.respan.replace(NOTE, "")).replace("%", "%%"))
             for table, trigger in conn.execute(text("select tgrelid::regclass::text, tgname from pg_trigger where tgname like 'rollup\\_%'")).all():
                 conn.execute(text(f"alter table {table} {'enable' if on else 'disable'} trigger {trigger}"))
-
-    def _fold(self, ended: threading.Event) -> None:
-        with desk.administrator(self.url, isolation_level="AUTOCOMMIT").connect() as conn:
-            while not ended.wait(1):
-                while not ended.is_set() and conn.execute(text("select rollup_fold()")).scalar_one() > 0:
-                    pass
 
     def together(self, seconds: float, statement: Callable[[Random, int], str | None]) -> float:
         """Transactions a second of all clients, each of which sends what `statement(rng, client)` says until the time is over or it says None."""

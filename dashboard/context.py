@@ -145,14 +145,14 @@ class Frame:
         return (self.period, *self.place.values(), self.parent, self.as_of, self.zone.key)
 
     @property
-    def address(self) -> tuple:
-        """The same for what holds links."""
-        return (*self.asked, sorted(self.filters.params.items()))
+    def question(self) -> tuple:
+        """The same for what holds links, without the moment, for what is kept by the tick: a page that stays open asks it again and again."""
+        return (self.period, *self.place.values(), self.parent, self.zone.key, sorted(self.filters.params.items()))
 
     @property
-    def question(self) -> tuple:
-        """``address`` without the moment, for what is kept by the tick: a page that stays open asks it again and again."""
-        return (self.period, *self.place.values(), self.parent, self.zone.key, sorted(self.filters.params.items()))
+    def address(self) -> tuple:
+        """``question`` at this moment."""
+        return (*self.question, self.as_of)
 
     def link(self, **params: object) -> dict[str, str]:
         """An address that carries the filters and the moment, with the page's own parameters; None leaves one out."""
